@@ -1,0 +1,33 @@
+"""The one exception hierarchy of the package."""
+
+
+class ProvingError(Exception):
+    """A failure told to a person: what was tried, what happened, what to do about it."""
+
+
+class EngineError(ProvingError):
+    """No container engine could be reached, or it went away."""
+
+
+class BaseImageError(ProvingError):
+    """A base image could neither be pulled nor built."""
+
+
+class BuildError(ProvingError):
+    """A Dockerfile did not build; the sentence names the step and quotes its last lines."""
+
+
+class ContainerError(ProvingError):
+    """A container did not start, did not become ready or could not be measured."""
+
+
+class CouldNotMeasure(ProvingError):
+    """A figure could not be measured; the claim that needs it is not judged."""
+
+
+class ClaimFailed(ProvingError):
+    """A claim was measured and does not hold."""
+
+
+class ClaimsFileError(ProvingError):
+    """`claims.toml` or a recorded notebook says something that cannot be read."""
