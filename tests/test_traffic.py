@@ -62,7 +62,7 @@ def only(report: Report) -> Request:
     return request
 
 
-def one(url: str, **bounds: float) -> Request:
+def one(url: str, **bounds: float | bytes) -> Request:
     load = Load(url, concurrency=1, requests=1, ramp_seconds=0, **bounds)  # type: ignore[arg-type]
     load.start()
     load._thread.join(10)  # type: ignore[union-attr]
@@ -111,6 +111,15 @@ def test_early_close_is_cut(sent: bytes) -> None:
     assert Outcome.CUT is got.outcome
     assert url in got.detail
     assert (got.headers_at is not None) == sent.endswith(b"we")
+
+
+def test_error_page_within_the_promised_length_is_cut() -> None:
+    """A body of the right length that ends otherwise than it should is no whole answer."""
+    with serving(well) as url:
+        right, wrong = one(url, body_ends_with=b"ll"), one(url, body_ends_with=b"done")
+
+    assert (right.outcome, wrong.outcome) == (Outcome.ANSWERED, Outcome.CUT)
+    assert "b'well'" in wrong.detail
 
 
 def test_reset_is_cut() -> None:

@@ -44,7 +44,7 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     """The answer arrived whole, with whatever status."""
     CUT = "cut"
-    """The connection was accepted, and ended before the answer was whole."""
+    """The connection was accepted, and the answer did not arrive whole."""
     REFUSED = "refused"
     """No connection came about."""
     TIMED_OUT = "timed out"
@@ -139,6 +139,9 @@ class Load:
     section 9.2.2), so that a lost request would count as answered. Here a connection that ends
     early has ended exactly one request, and nothing is ever sent twice.
 
+    Headers and length alone can lie: a server that fails half-way may fill the promised length with
+    its error page. Where `body_ends_with` is given, an answer with another end counts as cut.
+
     Every request carries its id, which no other request of any load has, in the query (`id`) and
     in the header `X-Request-Id`. Proxy settings of the environment are ignored.
 
@@ -158,6 +161,7 @@ class Load:
         timeout_seconds: float = 30.0,
         give_up_after: int = 3,
         ramp_seconds: float = 1.0,
+        body_ends_with: bytes = b"",
     ) -> None:
         """Prepare a load; raise `ProvingError` where a bound is not positive."""
         bounds = (concurrency, requests, seconds, timeout_seconds, give_up_after)
@@ -173,6 +177,7 @@ class Load:
         self.timeout_seconds = timeout_seconds
         self.give_up_after = give_up_after
         self.ramp_seconds = ramp_seconds
+        self.body_ends_with = body_ends_with
         self._run_id = uuid.uuid4().hex[:8]
         self._begun = 0
         self._ended: list[Request] = []
@@ -307,6 +312,7 @@ class Load:
         headers_at: float | None = None
         status: int | None = None
         received_bytes = 0
+        end = b""
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 async with client.stream(
@@ -315,7 +321,12 @@ class Load:
                     headers_at, status = time.time(), response.status_code
                     async for chunk in response.aiter_raw():
                         received_bytes += len(chunk)
-            outcome, detail = Outcome.ANSWERED, ""
+                        end = (end + chunk)[-max(len(self.body_ends_with), 1) :]
+            if end.endswith(self.body_ends_with):
+                outcome, detail = Outcome.ANSWERED, ""
+            else:
+                outcome = Outcome.CUT
+                detail = f"{url} was answered with a body that ends in {end!r}."
         except (TimeoutError, httpx.TimeoutException):
             detail = f"{url} gave no whole answer within {self.timeout_seconds:g} s."
         except httpx.ConnectError as error:
@@ -466,6 +477,7 @@ def timeline(
     Requests that ended more than `before_seconds` before TERM are left out.
     A request that was cut counts as refused where the server never took it: where `handlers` are
     given and none has its id, or else where it began after TERM and no headers came back.
+    An answer that is not complete, such as a 500, counts as cut.
     `clock_ahead_seconds` is by how much the engine's clock is ahead of the client's.
     """
     taken = None if handlers is None else {handler.id for handler in handlers}
@@ -488,7 +500,7 @@ def timeline(
 
 
 def _drawn_as(request: Request, term_at: float, taken: set[str] | None) -> str:
-    if request.outcome in (Outcome.ANSWERED, Outcome.REFUSED):
+    if request.complete or request.outcome is Outcome.REFUSED:
         return request.outcome.value
     if taken is not None:
         was_taken = request.id in taken
