@@ -1,0 +1,316 @@
+"""Containers that are started, looked at from outside and stopped as Kubernetes would.
+
+Nothing here needs a shell or a tool inside the image: processes are read by a helper container
+in the same PID namespace, times are the engine's own.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Self
+
+from docker.errors import APIError, NotFound
+from testcontainers.core.container import DockerContainer
+
+from .engine import Engine, talking_to
+from .errors import ContainerError, CouldNotMeasure
+from .image import point_testcontainers_at
+
+READY_SECONDS = 60.0
+KILLED = 137
+"""The exit status of a process that SIGKILL ended: 128 + 9."""
+
+_PROCESSES = r"""
+for stat in /proc/[0-9]*/stat; do
+  pid=${stat#/proc/}; pid=${pid%/stat}
+  { read -r line < "$stat"; } 2>/dev/null || continue
+  args=$(tr '\0\n' '  ' < "/proc/$pid/cmdline" 2>/dev/null)
+  printf '%s\t%s\n' "$line" "$args"
+done
+"""
+_STAT = re.compile(r"^(\d+) \((.*)\) (\S) (\d+) [^\t]*\t(.*)$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of a container, as /proc/[pid]/stat tells (proc_pid_stat(5))."""
+
+    pid: int
+    ppid: int
+    state: str
+    comm: str
+    args: str
+
+    @property
+    def is_zombie(self) -> bool:
+        """Whether the process has ended and its parent has not waited for it."""
+        return self.state == "Z"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A graceful stop: the stop signal, a grace period, and SIGKILL where that was not enough.
+
+    `seconds` is the time from the signal to the end of PID 1; `term_at` and `died_at` are
+    Unix seconds. All are the engine's own timestamps.
+    """
+
+    seconds: float
+    exit_status: int
+    killed: bool
+    signal: int
+    term_at: float
+    died_at: float
+
+
+@dataclass(frozen=True)
+class State:
+    """What the engine says of a container: `running`, `exited`, …; its status and restarts."""
+
+    status: str
+    exit_status: int
+    restarts: int
+
+
+def parse_processes(text: str) -> tuple[Process, ...]:
+    """Return the processes that the helper container has listed, by their PIDs."""
+    found = []
+    for line in text.splitlines():
+        if match := _STAT.match(line):
+            pid, comm, state, ppid, args = match.groups()
+            found.append(Process(int(pid), int(ppid), state, comm, args.strip()))
+    return tuple(sorted(found, key=lambda process: process.pid))
+
+
+class Container(DockerContainer):
+    """A `testcontainers` container that is published on an address of our choice.
+
+    testcontainers believes that it runs inside a container wherever `/.dockerenv` exists, and
+    answers with the bridge's gateway; `address` does not ask it.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        image: str,
+        *,
+        helper_image: str,
+        labels: Mapping[str, str] | None = None,
+        command: str | Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        ports: Sequence[int] = (),
+        restart: str | None = None,
+        ready: str | None = None,
+        ready_seconds: float = READY_SECONDS,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        point_testcontainers_at(engine)
+        super().__init__(image, env=dict(environment or {}))
+        self.engine = engine
+        self._helper_image = helper_image
+        self._labels = dict(labels or {})
+        self._ready, self._ready_seconds = ready, ready_seconds
+        if command is not None:
+            self.with_command(command if isinstance(command, str) else list(command))
+        published: dict[str, Any] = {f"{port}/tcp": (engine.published_on, None) for port in ports}
+        self.ports.update(published)
+        self.with_kwargs(labels=self._labels, **_restart(restart), **(options or {}))
+
+    def start(self) -> Self:
+        """Create and start the container, and wait until it is ready where that was asked for.
+
+        Raises:
+            ContainerError: it did not start or did not become ready; its last lines are quoted.
+            EngineError: the engine went away.
+        """
+        with talking_to(self.engine):
+            try:
+                super().start()
+            except APIError as error:
+                raise ContainerError(
+                    f"The container of {self.image[:32]} did not start: {error.explanation}"
+                ) from error
+            if self._ready is not None:
+                self._wait_until_ready(self._ready)
+        return self
+
+    def stop(self, force: bool = True, delete_volume: bool = True) -> None:
+        """Remove the container, whatever it does, with its anonymous volumes."""
+        if self._container is None:
+            return
+        client = self.get_docker_client().client
+        with talking_to(self.engine):
+            try:
+                self._container.remove(force=force, v=delete_volume)
+            except NotFound:
+                return
+            except APIError as error:  # two of us remove it at once
+                if error.status_code != HTTPStatus.CONFLICT:
+                    raise
+            finally:
+                client.close()
+
+    def _wait_until_ready(self, pattern: str) -> None:
+        until = time.monotonic() + self._ready_seconds
+        while not re.search(pattern, self.log_text(), re.MULTILINE):
+            state = self.state()
+            if state.status not in ("created", "running", "restarting"):
+                raise ContainerError(
+                    f"The container ended with exit status {state.exit_status} before it was "
+                    f"ready ({pattern!r} in its log). Its last lines:\n{self._last_lines()}"
+                )
+            if time.monotonic() > until:
+                raise ContainerError(
+                    f"The container was not ready within {self._ready_seconds:.0f} s "
+                    f"({pattern!r} in its log). Its last lines:\n{self._last_lines()}"
+                )
+            time.sleep(0.05)
+
+    def _last_lines(self) -> str:
+        from .system import last_lines
+
+        return last_lines(self.log_text()) or "    (it has logged nothing)"
+
+    def address(self, port: int) -> str:
+        """Return `host:port` at which a published port is reached from here.
+
+        Raises:
+            CouldNotMeasure: the port is not published, or the container does not run.
+        """
+        container = self.get_wrapped_container()
+        with talking_to(self.engine):
+            container.reload()
+        bindings = container.attrs["NetworkSettings"]["Ports"].get(f"{port}/tcp") or []
+        if not bindings:
+            raise CouldNotMeasure(f"Port {port} of the container is not published.")
+        return f"{self.engine.host}:{bindings[0]['HostPort']}"
+
+    def log_text(self) -> str:
+        """Return all that the container has written to stdout and stderr."""
+        with talking_to(self.engine):
+            return bytes(self.get_wrapped_container().logs()).decode(errors="replace")
+
+    def log_bytes(self) -> int:
+        """Return how many bytes the engine has of the container's stdout and stderr."""
+        with talking_to(self.engine):
+            return len(self.get_wrapped_container().logs())
+
+    def state(self) -> State:
+        """Return the engine's view of the container's state."""
+        container = self.get_wrapped_container()
+        with talking_to(self.engine):
+            container.reload()
+        state = container.attrs["State"]
+        return State(state["Status"], state["ExitCode"], container.attrs.get("RestartCount", 0))
+
+    def changed_files(self) -> tuple[str, ...]:
+        """Return the paths that the container has changed or added in its writable layer."""
+        with talking_to(self.engine):
+            changes = self.get_wrapped_container().diff() or []
+        return tuple(change["Path"] for change in changes if change["Kind"] != 2)
+
+    def processes(self) -> tuple[Process, ...]:
+        """Return the container's processes, seen from a helper in its PID namespace.
+
+        Raises:
+            CouldNotMeasure: the container does not run.
+        """
+        docker = self.engine.docker
+        with talking_to(self.engine):
+            try:
+                listed = docker.containers.run(
+                    self._helper_image,
+                    ["sh", "-c", _PROCESSES],
+                    entrypoint="",
+                    pid_mode=f"container:{self.get_container_id()}",
+                    network_mode="none",
+                    labels=self._labels,
+                    remove=True,
+                )
+            except APIError as error:
+                raise CouldNotMeasure(
+                    f"The container's processes cannot be seen: {error.explanation}"
+                ) from error
+        return _without_helper(parse_processes(listed.decode(errors="replace")))
+
+    def process(self, pid: int) -> Process:
+        """Return one process of the container by its PID there.
+
+        Raises:
+            CouldNotMeasure: there is no such process.
+        """
+        for process in self.processes():
+            if process.pid == pid:
+                return process
+        raise CouldNotMeasure(f"The container has no process {pid}.")
+
+    def zombies(self) -> int:
+        """Return how many processes of the container have ended and were not waited for."""
+        return sum(process.is_zombie for process in self.processes())
+
+    def stop_gracefully(self, grace_seconds: float) -> Stop:
+        """Send the image's stop signal, and SIGKILL after the grace period; tell what happened.
+
+        Raises:
+            CouldNotMeasure: the container did not run, or the engine tells no times of its stop.
+        """
+        container = self.get_wrapped_container()
+        with talking_to(self.engine):
+            container.reload()
+            if container.status != "running":
+                raise CouldNotMeasure("The container had ended before it was told to stop.")
+            since = _unix(self.engine.docker.info()["SystemTime"]) - 1
+            container.stop(timeout=round(grace_seconds))
+            until = _unix(self.engine.docker.info()["SystemTime"]) + 1
+            events = self.engine.docker.api.events(
+                since=since, until=until, decode=True, filters={"container": container.id}
+            )
+            return read_stop(list(events))
+
+
+def read_stop(events: Sequence[Mapping[str, Any]]) -> Stop:
+    """Read a stop from the engine's events: the first `kill`, the `die` after it, and its status.
+
+    Raises:
+        CouldNotMeasure: one of the events is missing.
+    """
+    kills = [event for event in events if event.get("Action", event.get("status")) == "kill"]
+    dies = [event for event in events if event.get("Action", event.get("status")) == "die"]
+    if not kills or not dies:
+        raise CouldNotMeasure("The engine's events do not tell when the container was stopped.")
+    first, end = kills[0], dies[-1]
+    signals = [int(kill["Actor"]["Attributes"]["signal"]) for kill in kills]
+    term_at, died_at = first["timeNano"] / 1e9, end["timeNano"] / 1e9
+    return Stop(
+        seconds=died_at - term_at,
+        exit_status=int(end["Actor"]["Attributes"]["exitCode"]),
+        killed=9 in signals,
+        signal=signals[0],
+        term_at=term_at,
+        died_at=died_at,
+    )
+
+
+def _without_helper(processes: tuple[Process, ...]) -> tuple[Process, ...]:
+    """Leave out what a helper has started: its parent lies outside of the namespace (PID 0)."""
+    strangers: set[int] = set()
+    for process in processes:
+        if (process.ppid == 0 and process.pid != 1) or process.ppid in strangers:
+            strangers.add(process.pid)
+    return tuple(process for process in processes if process.pid not in strangers)
+
+
+def _restart(policy: str | None) -> dict[str, Any]:
+    if policy is None:
+        return {}
+    name, _, count = policy.partition(":")
+    return {"restart_policy": {"Name": name, "MaximumRetryCount": int(count or 0)}}
+
+
+def _unix(timestamp: str) -> float:
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", timestamp)).timestamp()

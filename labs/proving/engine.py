@@ -1,0 +1,298 @@
+"""The container engine: find one, or start a private one, and tell what it is.
+
+Engines are looked for in the order in which the docker client itself would find them:
+`DOCKER_HOST`, the context in use, the usual sockets, and last the private engine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import private
+from .errors import EngineError
+from .system import Say, say
+
+if TYPE_CHECKING:
+    import docker
+
+OLDEST_API = (1, 41)
+"""The API of Docker 20.10, the oldest engine on which the labs run."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a result tells of the engine that it was measured on."""
+
+    engine: str
+    engine_version: str
+    api_version: str
+    builder: str
+    store: str
+    architecture: str
+    cores: int
+    operating_system: str
+    cgroup: str
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the description as plain data, for a record."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A docker client that can build with BuildKit on the engine in use."""
+
+    client: str
+    name: str
+    environment: Mapping[str, str]
+    is_buildx: bool
+
+
+class Engine:
+    """A container engine that answers: the API, and a client that builds with BuildKit.
+
+    `found` says how it was found, in words.
+    """
+
+    def __init__(self, url: str, found: str, *, tls: Any = None) -> None:
+        self.url = url
+        self.found = found
+        self._tls = tls
+
+    def __repr__(self) -> str:
+        return f"Engine({self.url!r}, found={self.found!r})"
+
+    @cached_property
+    def docker(self) -> docker.DockerClient:
+        """The API client, its version negotiated with the engine."""
+        return _connect(self.url, self._tls)
+
+    @property
+    def host(self) -> str:
+        """The address at which published ports are reached from here."""
+        scheme, _, rest = self.url.partition("://")
+        if scheme in ("tcp", "http", "https", "ssh"):
+            return rest.rpartition("@")[2].partition("/")[0].rpartition(":")[0] or rest
+        return "127.0.0.1"
+
+    @property
+    def published_on(self) -> str:
+        """The address that ports are published on: loopback, unless the engine is elsewhere."""
+        return "127.0.0.1" if self.host == "127.0.0.1" else "0.0.0.0"  # noqa: S104
+
+    @cached_property
+    def builder(self) -> Builder:
+        """A client that builds with BuildKit here.
+
+        Raises:
+            EngineError: there is none; the sentence says what to install.
+        """
+        return _find_builder(self)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment that points a docker client, or testcontainers, at this engine."""
+        return {
+            **os.environ,
+            "DOCKER_HOST": self.url,
+            "TESTCONTAINERS_RYUK_DISABLED": "true",
+            "TESTCONTAINERS_CONNECTION_MODE": "docker_host",
+        }
+
+    @cached_property
+    def description(self) -> Description:
+        """What this engine is; fields that an engine leaves out read "unknown"."""
+        with talking_to(self):
+            info, version = self.docker.info(), self.docker.version()
+        return describe(info, version, self.builder.name)
+
+
+def describe(info: Mapping[str, Any], version: Mapping[str, Any], builder: str) -> Description:
+    """Read an engine's `/info` and `/version` answers, whose fields differ between versions."""
+    status = dict(pair for pair in info.get("DriverStatus") or [] if len(pair) == 2)
+    driver = info.get("Driver", "unknown")
+    containerd = "containerd" in str(status.get("driver-type", ""))
+    name = (version.get("Platform") or {}).get("Name") or "Docker Engine"
+    return Description(
+        engine=name.partition(" - ")[0],
+        engine_version=version.get("Version", "unknown"),
+        api_version=version.get("ApiVersion", "unknown"),
+        builder=builder,
+        store=f"containerd ({driver})" if containerd else driver,
+        architecture=architecture(version.get("Arch") or info.get("Architecture", "unknown")),
+        cores=int(info.get("NCPU") or 0),
+        operating_system=info.get("OperatingSystem") or "unknown",
+        cgroup=f"v{info.get('CgroupVersion') or '1'}",
+    )
+
+
+def architecture(machine: str) -> str:
+    """Return an architecture's OCI name (`amd64`, `arm64`) for any of its usual names."""
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+@contextmanager
+def talking_to(engine: Engine) -> Iterator[None]:
+    """Turn a broken connection to the engine into a sentence.
+
+    Raises:
+        EngineError: the engine went away.
+    """
+    import requests
+    import urllib3
+
+    broken = (requests.ConnectionError, urllib3.exceptions.ProtocolError, ConnectionError)
+    try:
+        yield
+    except (*broken, requests.Timeout) as error:
+        raise EngineError(
+            f"The engine at {engine.url} went away in the middle of the work. "
+            "Start it again (or run the same command again, which starts a private one); "
+            "`nox -s clean` removes what it may still hold of this run."
+        ) from error
+
+
+def find(tell: Say = say, *, start: bool = True) -> Engine:
+    """Return an engine that answers; where none does and `start` allows it, start a private one.
+
+    Raises:
+        EngineError: no engine, and no way to one; the sentence says what to do on this platform.
+    """
+    engine = _found()
+    if engine is None and start:
+        if private.missing_packages():
+            private.install(tell)
+            engine = _found()
+        if engine is None:
+            url = private.start(tell)
+            engine = Engine(url, "a private engine, started for the labs")
+    if engine is None:
+        raise EngineError(f"No container engine answers here. {private.how_to_get_one()}")
+    _check_version(engine)
+    return engine
+
+
+def _found() -> Engine | None:
+    chosen = os.environ.get("DOCKER_HOST")
+    if chosen:
+        engine = Engine(chosen, "the environment variable DOCKER_HOST", tls=_tls_of_environment())
+        if not _answers(engine):
+            raise EngineError(
+                f"DOCKER_HOST names {chosen}, and no engine answers there. "
+                "Start that engine, or unset DOCKER_HOST to have another one found."
+            )
+        return engine
+    return next((engine for engine in _candidates() if _answers(engine)), None)
+
+
+def _candidates() -> Iterator[Engine]:
+    from docker.context import ContextAPI
+
+    context = ContextAPI.get_current_context()
+    if context is not None and context.name != "default" and context.Host:
+        found = f"the docker context “{context.name}”"
+        yield Engine(context.Host, found, tls=context.TLSConfig)
+    home, runtime = Path.home(), os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")
+    sockets = {
+        Path("/var/run/docker.sock"): "Docker's socket",
+        home / ".docker/run/docker.sock": "Docker Desktop",
+        home / ".docker/desktop/docker.sock": "Docker Desktop",
+        Path(runtime) / "docker.sock": "rootless Docker",
+        home / ".colima/default/docker.sock": "colima",
+        home / ".colima/docker.sock": "colima",
+    }
+    for socket, name in sockets.items():
+        if socket.exists():
+            yield Engine(f"unix://{socket}", name)
+    if os.name == "nt":
+        yield Engine("npipe:////./pipe/docker_engine", "Docker Desktop")
+    if private.socket().exists():
+        yield Engine(private.url(), "the private engine of an earlier run")
+
+
+def _tls_of_environment() -> Any:
+    from docker.utils import kwargs_from_env
+
+    return kwargs_from_env().get("tls")
+
+
+def _connect(url: str, tls: Any) -> docker.DockerClient:
+    import docker
+
+    extra: dict[str, Any] = {"use_ssh_client": True} if url.startswith("ssh://") else {}
+    return docker.DockerClient(
+        base_url=url, version="auto", tls=tls, timeout=120, max_pool_size=32, **extra
+    )
+
+
+def _answers(engine: Engine) -> bool:
+    from docker.errors import DockerException
+
+    try:
+        return bool(engine.docker.ping())
+    except (DockerException, OSError):
+        return False
+
+
+def _check_version(engine: Engine) -> None:
+    version = engine.docker.version()
+    api = tuple(int(part) for part in version.get("ApiVersion", "0.0").split(".")[:2])
+    if api < OLDEST_API:
+        raise EngineError(
+            f"The engine at {engine.url} is {version.get('Version', 'unknown')}; "
+            "the labs need Docker 20.10 or newer. Update it, or name another one by DOCKER_HOST."
+        )
+
+
+def _find_builder(engine: Engine) -> Builder:
+    environment = engine.environment()
+    seen = []
+    for client in _clients():
+        version = _output([client, "version", "--format", "{{.Client.Version}}"], environment)
+        if version is None:
+            seen.append(f"{client} does not understand the engine")
+            continue
+        buildx = _output([client, "buildx", "version"], environment)
+        if buildx is not None:
+            name = f"BuildKit ({' '.join(buildx.split()[1:2]) or 'buildx'})"
+            extra = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
+            return Builder(client, name, {**environment, **extra}, is_buildx=True)
+        if int(version.partition(".")[0]) < 23:
+            name = f"BuildKit (within the engine, client {version})"
+            return Builder(client, name, {**environment, "DOCKER_BUILDKIT": "1"}, is_buildx=False)
+        seen.append(f"{client} {version} has no buildx")
+    raise EngineError(
+        f"No docker client here can build with BuildKit ({'; '.join(seen) or 'none is installed'})."
+        " Install the buildx plugin (the package docker-buildx or docker-buildx-plugin), or the"
+        " distribution's docker.io package, and run the same command again."
+    )
+
+
+def _clients() -> Iterator[str]:
+    folders = [*os.environ.get("PATH", "").split(os.pathsep), "/usr/bin", "/usr/local/bin"]
+    seen = set()
+    for folder in folders:
+        client = shutil.which("docker", path=folder)
+        if client is None:
+            continue
+        real = Path(client).resolve()
+        if real not in seen:
+            seen.add(real)
+            yield client
+
+
+def _output(command: list[str], environment: Mapping[str, str]) -> str | None:
+    try:
+        result = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() if result.returncode == 0 else None

@@ -1,0 +1,310 @@
+"""`Lab`: what a notebook talks to. It builds, starts, measures, judges, and leaves no trace."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import bases, claims, engine, leftovers, watchdog
+from .claims import MIME, Claim, Value, Verdict
+from .errors import ClaimFailed, ContainerError, CouldNotMeasure, ProvingError
+from .paths import LABS
+from .progress import Progress
+
+if TYPE_CHECKING:
+    from .container import Container
+    from .image import Image
+
+RUN_VARIABLE = "PROVING_RUN"
+"""Names the run that a lab belongs to; unset, the lab makes up a name."""
+
+TEETH_VARIABLE = "PROVING_TEETH"
+"""Set to 1, the arms that a claim exchanges are exchanged when they are built."""
+
+TIMELINE = "timeline"
+"""The key under which a measurement may return a timeline beside its figures."""
+
+_open_labs: dict[str, Lab] = {}
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """An arm that could not be measured, and why."""
+
+    reason: str
+
+
+Figures = Mapping[str, Any]
+Measured = Figures | NotMeasured
+
+
+class Lab:
+    """A lab on an engine: it is given the name of its notebook, `NN-slug`.
+
+    All that it puts on the engine is gone when it is closed, when its process ends, and, by a
+    watchdog, when its process is killed.
+
+    Raises:
+        EngineError: there is no engine, and no way to one.
+    """
+
+    def __init__(self, slug: str) -> None:
+        earlier = _open_labs.pop(slug, None)
+        if earlier is not None:
+            earlier.close()
+        self.slug = slug
+        self.engine = engine.find()
+        self.run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
+        self.exchanged = os.environ.get(TEETH_VARIABLE) == "1"
+        self._bases: dict[str, bases.Base] = {}
+        self._began: dict[str, float] = {}
+        self._roles: dict[str, set[str]] = {}
+        self._builds = 0
+        self._watchdog = watchdog.start(self.engine, self.run)
+        _open_labs[slug] = self
+        atexit.register(self.close)
+        told = self.engine.description
+        print(
+            f"{told.engine} {told.engine_version}, {told.store}, {told.architecture}, "
+            f"{told.cores} cores · {self.engine.found}"
+        )
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def grace_seconds(self) -> float:
+        """The grace period between the stop signal and SIGKILL, unless a claim sets its own."""
+        return float(next(iter(claims.load().values())).settings["grace_seconds"])
+
+    def close(self) -> None:
+        """Remove all that this lab has put on the engine."""
+        _open_labs.pop(self.slug, None)
+        with suppress(Exception):  # an engine that is gone holds nothing of ours
+            leftovers.remove(self.engine.docker, self.run)
+        self._watchdog.dismiss()
+
+    def arms(self, claim_id: str) -> tuple[Image, Image]:
+        """Build the bad and the good arm of a claim, side by side, and return them in that order.
+
+        Raises:
+            BuildError: a Dockerfile does not build.
+            BaseImageError: a base cannot be had.
+        """
+        self._began.setdefault(claim_id, time.monotonic())
+        bad, good = self._build(claim_id, ("bad", "good"))
+        return bad, good
+
+    def variants(self, claim_id: str, *names: str) -> tuple[Image, ...]:
+        """Build further arms of a claim: those that it shows beside the bad and the good one."""
+        self._began.setdefault(claim_id, time.monotonic())
+        return self._build(claim_id, names)
+
+    def variant(self, claim_id: str, name: str) -> Image:
+        """Build one further arm of a claim."""
+        return self.variants(claim_id, name)[0]
+
+    def _build(self, claim_id: str, names: Sequence[str]) -> tuple[Image, ...]:
+        claim = claims.get(claim_id)
+        taken = [claim.exchanged(name) if self.exchanged else name for name in names]
+        files = [Path(claim_id, name, "Dockerfile") for name in taken]
+        for file in files:
+            if not (claims.IMAGES / file).is_file():
+                raise ProvingError(f"Claim {claim_id} has no arm {file.parent.name!r}.")
+        return self._build_files(claim_id, claims.IMAGES, files)
+
+    def _build_files(self, key: str, context: Path, files: Sequence[Path]) -> tuple[Image, ...]:
+        roles = list(dict.fromkeys(r for file in files for r in bases.roles_in(context / file)))
+        self._roles.setdefault(key, set()).update(roles)
+        with Progress(", ".join(str(file.parent) for file in files)) as progress:
+            missing = [role for role in roles if role not in self._bases]
+            if missing:
+                self._bases.update(bases.ready(self.engine, missing, tell=progress.say))
+            images = [self._image(key, context, file, progress) for file in files]
+            with ThreadPoolExecutor(len(images)) as pool:
+                built = tuple(pool.map(lambda image: image.build(), images))
+            progress.built([step for image in built for step in image.steps])
+        return built
+
+    def _image(self, key: str, context: Path, file: Path, progress: Progress) -> Image:
+        from .image import Image
+
+        self._builds += 1
+        name = f"{key}-{file.parent.name or 'own'}-{self._builds}".lower()
+        return Image(
+            self.engine,
+            context,
+            tag=leftovers.image_name(self.run, name),
+            dockerfile_path=str(file),
+            arguments={role: base.reference for role, base in self._bases.items()},
+            environment={watchdog.BUILD_VARIABLE: self.run},
+            on_line=progress.line,
+        )
+
+    def build(self, context: Path) -> Image:
+        """Build the Dockerfile of a folder of the reader's own."""
+        if not (context / "Dockerfile").is_file():
+            raise ProvingError(f"There is no Dockerfile in {context}.")
+        return self._build_files(context.name, context, [Path("Dockerfile")])[0]
+
+    def start(self, image: Image | str, **options: Any) -> Container:
+        """Return a container of an image, to be started by `with`.
+
+        The options are those of `Container`: `command`, `environment`, `ports`, `restart`,
+        `ready` (a regular expression that its log must match), `ready_seconds`, `options`.
+        """
+        from .container import Container
+
+        self._bases.setdefault("SLIM", bases.ready(self.engine, ["SLIM"])["SLIM"])
+        reference = image if isinstance(image, str) else image.id
+        return Container(
+            self.engine,
+            reference,
+            helper_image=self._bases["SLIM"].reference,
+            labels=leftovers.label(self.run),
+            **options,
+        )
+
+    def measure(self, function: Callable[[Image], Figures], **arms: Image) -> dict[str, Measured]:
+        """Measure all arms at once, each in a thread of its own, and return figures by arm.
+
+        An arm that cannot be measured does not hide what the others show: it is kept, with its
+        reason, and `claim` says so.
+        """
+        return self.run_together({n: _call(function, image) for n, image in arms.items()})
+
+    def run_together(self, jobs: Mapping[str, Callable[[], Figures]]) -> dict[str, Measured]:
+        """Run the measurements of several arms at once; see `measure`."""
+        pool = ThreadPoolExecutor(max(1, len(jobs)))
+        futures = {name: pool.submit(_measured, job) for name, job in jobs.items()}
+        try:
+            wait(futures.values())
+        except BaseException:
+            leftovers.remove(self.engine.docker, self.run)  # the threads' waits end with it
+            raise
+        finally:
+            pool.shutdown()
+        return {name: future.result() for name, future in futures.items()}
+
+    def claim(self, claim_id: str, **arms: Measured) -> None:
+        """Judge a claim, display its card with the result as data, and raise where it fails.
+
+        Raises:
+            ClaimFailed: it was measured and does not hold.
+            CouldNotMeasure: it could not be measured.
+        """
+        from . import show
+
+        claim = claims.get(claim_id)
+        record = self._record(claim, arms)
+        recorded = _recorded(self.slug, claim_id)
+        bundle = {
+            MIME: record,
+            "text/html": show.card_html(claim, record, recorded),
+            "text/plain": show.card_text(claim, record, recorded),
+        }
+        _display(bundle)
+        sentence = f"{claim_id} {record['verdict']}. {record['reason']}"
+        if record["verdict"] == Verdict.DOES_NOT_HOLD:
+            raise ClaimFailed(sentence)
+        if record["verdict"] == Verdict.COULD_NOT_BE_MEASURED:
+            raise CouldNotMeasure(sentence)
+
+    def _record(self, claim: Claim, arms: Mapping[str, Measured]) -> dict[str, Any]:
+        figures: dict[str, dict[str, Value]] = {}
+        timelines, missing = {}, []
+        for name, measured in arms.items():
+            if isinstance(measured, NotMeasured):
+                missing.append(f"{name}: {measured.reason}")
+                continue
+            figures[name] = {key: value for key, value in measured.items() if key != TIMELINE}
+            if measured.get(TIMELINE):
+                timelines[name] = measured[TIMELINE]
+        if missing:
+            judged = claims.Judgement(Verdict.COULD_NOT_BE_MEASURED, " ".join(missing))
+        else:
+            judged = claims.judge(claim, figures)
+        now = time.monotonic()
+        return {
+            "id": claim.id,
+            "verdict": str(judged.verdict),
+            "reason": judged.reason,
+            "arms": figures,
+            "checks": [
+                {
+                    "sentence": result.sentence,
+                    "holds": result.holds,
+                    "expected": result.expected,
+                    "found": result.found,
+                }
+                for result in judged.checks
+            ],
+            "settings": dict(claim.settings),
+            "timelines": timelines,
+            "exchanged": self.exchanged,
+            "environment": self._environment(claim.id),
+            "measured_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "seconds": round(now - self._began.pop(claim.id, now), 1),
+        }
+
+    def _environment(self, claim_id: str) -> dict[str, Any]:
+        roles = sorted(self._roles.get(claim_id, set()))
+        return {
+            **self.engine.description.as_data(),
+            "bases": {role: self._bases[role].as_data() for role in roles},
+        }
+
+    def exercise(self, folder: str = "start") -> None:
+        """Check the reader's turn: build `exercises/NN-slug/<folder>`, run it, and answer.
+
+        The answer is one of three: pass, a hint, or fail.
+        """
+        from . import exercises
+
+        answer = exercises.check(self, folder)
+        _display(exercises.bundle(answer))
+
+
+def _call(function: Callable[[Image], Figures], image: Image) -> Callable[[], Figures]:
+    return lambda: function(image)
+
+
+def _measured(job: Callable[[], Figures]) -> Measured:
+    try:
+        return job()
+    except (CouldNotMeasure, ContainerError) as error:
+        return NotMeasured(str(error))
+
+
+def _recorded(slug: str, claim_id: str) -> dict[str, Any] | None:
+    """Return the committed result of a claim, to be shown beside the reader's own."""
+    from . import recorded
+
+    notebook = LABS / f"{slug}.ipynb"
+    if os.environ.get(RUN_VARIABLE) or not notebook.is_file():
+        return None
+    return dict(recorded.load(notebook).results.get(claim_id) or {}) or None
+
+
+def _display(bundle: Mapping[str, Any]) -> None:
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        get_ipython = None
+    if get_ipython is None or get_ipython() is None:
+        print(bundle["text/plain"])
+    else:
+        display(dict(bundle), raw=True)

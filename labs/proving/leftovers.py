@@ -1,0 +1,99 @@
+"""What a run has put on an engine: told by a label or a name, and removed by it.
+
+Containers, networks and volumes carry the run's label.
+Images carry the run in their name instead, since a label would make equal images differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import docker
+
+RUN_LABEL = "proving-ground.run"
+IMAGES_OF_RUNS = "proving-ground-run"
+BASES = "proving-ground"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The identifiers of all that an engine holds, of each kind."""
+
+    containers: frozenset[str]
+    images: frozenset[str]
+    networks: frozenset[str]
+    volumes: frozenset[str]
+
+
+def inventory(client: docker.DockerClient) -> Inventory:
+    """Return what the engine holds now, ours or not; for a comparison before and after."""
+    api = client.api
+    return Inventory(
+        containers=frozenset(found["Id"] for found in api.containers(all=True)),
+        images=frozenset(found["Id"] for found in api.images()),
+        networks=frozenset(found["Id"] for found in api.networks()),
+        volumes=frozenset(found["Name"] for found in api.volumes()["Volumes"] or []),
+    )
+
+
+def label(run: str) -> dict[str, str]:
+    """Return the label that everything of a run carries."""
+    return {RUN_LABEL: run}
+
+
+def image_name(run: str, name: str) -> str:
+    """Return the name under which a run builds an image."""
+    return f"{IMAGES_OF_RUNS}/{run}:{name}"
+
+
+def remove(client: docker.DockerClient, run: str | None = None) -> int:
+    """Remove what one run, or every run, has left on the engine; return how many things.
+
+    What another clean-up removes at the same time is no error.
+    """
+    return sum(1 for thing in _things(client, run) if _gone(thing))
+
+
+def _things(client: docker.DockerClient, run: str | None) -> Iterator[Any]:
+    labelled = {"label": f"{RUN_LABEL}={run}" if run else RUN_LABEL}
+    yield from client.containers.list(all=True, filters=labelled, ignore_removed=True)
+    yield from client.networks.list(filters=labelled)
+    yield from client.volumes.list(filters=labelled)
+    prefix = f"{IMAGES_OF_RUNS}/{run or ''}"
+    for image in client.images.list(filters={"reference": f"{IMAGES_OF_RUNS}/{run or '*'}"}):
+        yield from (_Tag(client, tag) for tag in image.tags if tag.startswith(prefix))
+
+
+@dataclass(frozen=True)
+class _Tag:
+    client: docker.DockerClient
+    name: str
+
+
+def _gone(thing: Any) -> bool:
+    from docker.errors import APIError
+
+    try:
+        if isinstance(thing, _Tag):
+            thing.client.images.remove(thing.name, force=True)
+        elif hasattr(thing, "logs"):
+            thing.remove(force=True, v=True)
+        else:
+            thing.remove()
+    except APIError:
+        return False
+    return True
+
+
+def remove_bases(client: docker.DockerClient) -> int:
+    """Remove the bases that were built here; public images that were pulled stay."""
+    tags = [
+        tag
+        for image in client.images.list(filters={"reference": f"{BASES}/*"})
+        for tag in image.tags
+        if tag.startswith(f"{BASES}/")
+    ]
+    return sum(_gone(_Tag(client, tag)) for tag in tags)

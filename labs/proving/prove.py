@@ -1,0 +1,361 @@
+"""The runner of the labs: prove every claim, try its teeth, or record the notebooks.
+
+A notebook runs in a kernel of its own, from beginning to end or with the cells of one claim and
+the set-up alone; cells carry the id of their claim in their metadata.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from . import claims, engine, leftovers, recorded
+from .claims import MIME, Claim, Verdict
+from .errors import ProvingError
+from .lab import RUN_VARIABLE, TEETH_VARIABLE
+from .paths import LABS, ROOT
+from .show import figure_text
+from .system import say
+
+CELL_SECONDS = 600
+REPORTS = ROOT / "reports"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What one run of a claim's cells came to."""
+
+    claim: Claim
+    verdict: Verdict
+    reason: str
+    record: Mapping[str, Any]
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the claim holds; nothing else is a pass."""
+        return self.verdict is Verdict.HOLDS
+
+
+def notebooks() -> list[Path]:
+    """Return the labs, in the guide's order."""
+    return sorted(LABS.glob("[0-9][0-9]-*.ipynb"))
+
+
+def select(words: Sequence[str]) -> list[tuple[Path, str | None]]:
+    """Return what to run: pairs of a notebook and a claim, or None for all claims of it.
+
+    Raises:
+        ProvingError: a word names neither a chapter with a lab nor a claim that one proves.
+    """
+    labs = notebooks()
+    if not words:
+        return [(lab, None) for lab in labs]
+    chosen: list[tuple[Path, str | None]] = []
+    for word in words:
+        chapter = [lab for lab in labs if word in (lab.stem[:2], lab.stem, lab.name)]
+        if chapter:
+            chosen += [(lab, None) for lab in chapter]
+            continue
+        claim = claims.get(word.upper())
+        lab = LABS / f"{claim.chapter}.ipynb"
+        if lab not in labs or not claim.proved_by_a_lab:
+            raise ProvingError(f"No lab proves {claim.id} yet; the labs are: {_names(labs)}.")
+        chosen.append((lab, claim.id))
+    return chosen
+
+
+def _names(labs: Iterable[Path]) -> str:
+    return ", ".join(lab.stem for lab in labs) or "none"
+
+
+def proved_in(notebook: Path, only: str | None) -> list[Claim]:
+    """Return the claims that a run of a notebook must prove."""
+    return [
+        claim
+        for claim in claims.load().values()
+        if claim.chapter == notebook.stem and claim.proved_by_a_lab and only in (None, claim.id)
+    ]
+
+
+def run_notebook(
+    notebook: Path, only: str | None = None, *, exchanged: bool = False
+) -> Iterator[Proof | Any]:
+    """Run a notebook and yield a `Proof` for each claim as it is judged, then the notebook.
+
+    A claim whose cells gave no result "could not be measured", with the error they ended in.
+    """
+    import nbformat
+    from nbclient import NotebookClient
+
+    content = nbformat.read(notebook, as_version=4)
+    content.cells = [
+        cell for cell in content.cells if only is None or cell.metadata.get("claim") in (None, only)
+    ]
+    run = uuid.uuid4().hex[:12]
+    environment = {
+        **os.environ,
+        RUN_VARIABLE: run,
+        TEETH_VARIABLE: "1" if exchanged else "0",
+        "PYTHONPATH": os.pathsep.join([str(LABS), os.environ.get("PYTHONPATH", "")]),
+    }
+    client = NotebookClient(
+        content,
+        allow_errors=True,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        extra_arguments=["--IPKernelApp.log_level=40"],  # a notice on how kernels talk is no fault
+        resources={"metadata": {"path": str(LABS)}},
+    )
+    errors: dict[str, str] = {}
+    waiting = {claim.id: claim for claim in proved_in(notebook, only)}
+    try:
+        with client.setup_kernel(env=environment):
+            for index, cell in enumerate(content.cells):
+                if cell.cell_type != "code":
+                    continue
+                began = time.monotonic()
+                client.execute_cell(cell, index)
+                yield from _proofs(cell, waiting, time.monotonic() - began)
+                if error := _error(cell):
+                    errors.setdefault(cell.metadata.get("claim", ""), error)
+                    if cell.metadata.get("claim") is None:
+                        break
+    finally:
+        _clean_up(run)
+    for claim in waiting.values():
+        reason = errors.get(claim.id) or errors.get("") or "Its cells gave no result."
+        yield Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0)
+    yield content
+
+
+def _proofs(cell: Any, waiting: dict[str, Claim], seconds: float) -> Iterator[Proof]:
+    for output in cell.outputs:
+        record = output.get("data", {}).get(MIME)
+        if record is None:
+            continue
+        claim = waiting.pop(record["id"], None) or claims.get(record["id"])
+        seconds = record.get("seconds", seconds)
+        yield Proof(claim, Verdict(record["verdict"]), record["reason"], record, seconds)
+
+
+def _error(cell: Any) -> str:
+    errors = [output for output in cell.outputs if output.output_type == "error"]
+    return f"{errors[0].ename}: {errors[0].evalue}" if errors else ""
+
+
+def _clean_up(run: str) -> None:
+    """Wait for the kernel's own clean-up, and do what it has left."""
+    leftovers.remove(engine.find(start=False).docker, run)
+
+
+def line(proof: Proof) -> str:
+    """Return a claim's line of the table: id, verdict, and the deciding figure of both arms."""
+    bad, good = (_deciding(proof, arm) for arm in ("bad", "good"))
+    return f"{proof.claim.id:<4} {proof.verdict:<22} {bad:<28} {good:<28} {proof.seconds:5.1f} s"
+
+
+def _deciding(proof: Proof, arm: str) -> str:
+    figures = proof.record.get("arms", {}).get(arm, {})
+    told = [
+        figure_text(figures[name], figure.unit)
+        for name, figure in proof.claim.figures.items()
+        if name in figures
+    ]
+    return ", ".join(told[:2])
+
+
+HEADER = f"{'ID':<4} {'verdict':<22} {'bad':<28} {'good':<28} {'time':>7}"
+
+
+def labs(words: Sequence[str], *, repeat: int, junit: Path | None) -> int:
+    """Prove the claims that are chosen and return how many do not hold."""
+    chosen = select(words)
+    proofs = []
+    print(HEADER)
+    for _ in range(repeat):
+        for notebook, only in chosen:
+            for proof in run_notebook(notebook, only):
+                if isinstance(proof, Proof):
+                    proofs.append(proof)
+                    _tell(proof, passed=proof.passed)
+    return _finish([(p, "" if p.passed else p.reason) for p in proofs], junit, "labs")
+
+
+def teeth(words: Sequence[str], *, junit: Path | None) -> int:
+    """Exchange the arms of the chosen claims; return how many do not fail for their own reason."""
+    judged = []
+    print(HEADER)
+    for notebook, only in select(words):
+        for proof in run_notebook(notebook, only, exchanged=True):
+            if isinstance(proof, Proof):
+                why = toothless(proof)
+                judged.append((proof, why))
+                _tell(proof, passed=not why, why=why)
+    return _finish(judged, junit, "teeth")
+
+
+def toothless(proof: Proof) -> str:
+    """Return why an exchange of its arms did not refute a claim; empty where it did."""
+    if proof.verdict is not Verdict.DOES_NOT_HOLD:
+        return f"with its arms exchanged, the claim “{proof.verdict}”. {proof.reason}"
+    judgement = claims.judge(proof.claim, proof.record["arms"])
+    return " ".join(claims.toothless(proof.claim, judgement))
+
+
+def _tell(proof: Proof, *, passed: bool, why: str = "") -> None:
+    print(line(proof), flush=True)
+    if not passed:
+        print(f"     {why or proof.reason}", flush=True)
+
+
+def _finish(judged: Sequence[tuple[Proof, str]], junit: Path | None, suite: str) -> int:
+    failed = sum(bool(why) for _, why in judged)
+    if junit is not None:
+        _write_junit(judged, junit, suite)
+    print(f"{len(judged) - failed} passed, {failed} failed", flush=True)
+    return failed
+
+
+def _write_junit(judged: Sequence[tuple[Proof, str]], path: Path, suite: str) -> None:
+    from xml.etree import ElementTree as ET
+
+    failed = str(sum(bool(why) for _, why in judged))
+    root = ET.Element("testsuite", name=suite, tests=str(len(judged)), failures=failed)
+    for proof, why in judged:
+        case = ET.SubElement(
+            root,
+            "testcase",
+            classname=proof.claim.chapter,
+            name=proof.claim.id,
+            time=f"{proof.seconds:.1f}",
+        )
+        if why:
+            ET.SubElement(case, "failure", message=why)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def record(words: Sequence[str]) -> int:
+    """Run whole notebooks and write them back with their outputs, after a clean run only.
+
+    Returns the number of notebooks that were left as they were.
+    """
+    kept = 0
+    for notebook in dict.fromkeys(lab for lab, _ in select(words)):
+        began = time.monotonic()
+        say(f"Recording {notebook.name} …")
+        *proofs, content = run_notebook(notebook)
+        seconds = time.monotonic() - began
+        for proof in proofs:
+            _tell(proof, passed=proof.passed)
+        faults = [f"{p.claim.id}: {p.reason}" for p in proofs if not p.passed]
+        faults += [text for cell in content.cells for text in _unclean(cell)]
+        if faults:
+            kept += 1
+            say(f"{notebook.name} is left as it was: " + " ".join(faults))
+            continue
+        _write_back(notebook, content, proofs, seconds)
+        say(f"Recorded {notebook.name} in {seconds:.0f} s.")
+    return kept
+
+
+def _unclean(cell: Any) -> Iterator[str]:
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            yield f"A cell ended in {output.ename}: {output.evalue}"
+        elif output.output_type == "stream" and output.name == "stderr":
+            yield f"A cell wrote to stderr: {output.text.strip()[:300]}"
+
+
+def _write_back(notebook: Path, content: Any, proofs: Sequence[Proof], seconds: float) -> None:
+    import nbformat
+
+    for cell in content.cells:
+        cell.metadata.pop("execution", None)
+    content.metadata.pop("widgets", None)
+    content.metadata["language_info"] = {"name": "python"}
+    content.metadata["proving"] = {
+        "recorded_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "seconds": round(seconds, 1),
+        "environment": _common_environment(proofs),
+    }
+    fresh = notebook.with_suffix(".recording")
+    nbformat.write(content, fresh)
+    whole = json.loads(fresh.read_text(encoding="utf-8"))
+    whole["metadata"]["proving"] |= {
+        "decides": claims.decides(notebook),
+        "outputs": recorded.outputs_hash(whole),
+    }
+    text = json.dumps(whole, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(notebook)
+
+
+def _common_environment(proofs: Sequence[Proof]) -> dict[str, Any]:
+    environments = [proof.record["environment"] for proof in proofs]
+    bases = {role: base for told in environments for role, base in told["bases"].items()}
+    return {**environments[0], "bases": bases}
+
+
+@contextmanager
+def ending_with_parent() -> Iterator[None]:
+    """End this process, in order, when the one that started it is gone (killed, say)."""
+    parent, over = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(1.0):
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="prove", description="Run the labs of the guide.")
+    parser.add_argument("what", choices=("labs", "teeth", "record"))
+    parser.add_argument("words", nargs="*", metavar="09|P1", help="a chapter or a claim")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="prove N times")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the labs as the command line says; return the exit status."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with ending_with_parent():
+            engine.find()
+            if options.what == "record":
+                return min(record(options.words), 1)
+            if options.what == "teeth":
+                return min(teeth(options.words, junit=options.junit), 1)
+            return min(labs(options.words, repeat=options.repeat, junit=options.junit), 1)
+    except ProvingError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nStopped; nothing is left on the engine.", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""The host: who we are on it, its package manager, and locks between runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import EngineError
+
+Say = Callable[[str], None]
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal what happens now, at once and on standard error."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def elevation() -> list[str] | None:
+    """Return the words that make a command run as root, or None where there is no way to."""
+    if not hasattr(os, "geteuid"):
+        return None
+    if os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if sudo is None:
+        return None
+    interactive = sys.stdin is not None and sys.stdin.isatty()
+    if interactive or _succeeds([sudo, "-n", "true"]):
+        return [sudo]
+    return None
+
+
+def _succeeds(command: Sequence[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def run(command: Sequence[str], *, why: str, as_root: bool = False) -> str:
+    """Run a program to its end and return its standard output.
+
+    Raises:
+        EngineError: the program is missing, fails, or needs root where there is none.
+    """
+    prefix = elevation() if as_root else []
+    if prefix is None:
+        raise EngineError(f"To {why}, root or sudo is needed, and neither is to be had here.")
+    try:
+        result = subprocess.run([*prefix, *command], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise EngineError(f"To {why}, {command[0]} was started: {error.strerror}.") from error
+    if result.returncode:
+        raise EngineError(
+            f"To {why}, `{' '.join(command)}` was run; it ended with exit status "
+            f"{result.returncode}:\n{last_lines(result.stderr or result.stdout)}"
+        )
+    return result.stdout
+
+
+def last_lines(text: str, count: int = 12) -> str:
+    """Return the last lines of a program's output, indented, for an error's sentence."""
+    return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:])
+
+
+def can_install() -> bool:
+    """Tell whether packages can be installed: apt is here, and root or sudo."""
+    return shutil.which("apt-get") is not None and elevation() is not None
+
+
+def install(*packages: str, why: str, tell: Say = say) -> None:
+    """Install distribution packages, after saying so; on a terminal, after asking.
+
+    Raises:
+        EngineError: the person said no, or the package manager failed.
+    """
+    names = " ".join(packages)
+    tell(f"To {why}, these distribution packages will be installed: {names}.")
+    if sys.stdin is not None and sys.stdin.isatty() and not os.environ.get("CI"):
+        answer = input("Install them now? [Y/n] ").strip().lower()
+        if answer not in ("", "y", "yes"):
+            raise EngineError(f"To {why}, {names} would have been installed; you said no.")
+    command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qy"]
+    wait = ["-o", "DPkg::Lock::Timeout=300"]
+    run([*command, *wait, "update"], why="read the package lists", as_root=True)
+    install = ["install", "--no-install-recommends", *packages]
+    run([*command, *wait, *install], why=why, as_root=True)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold a file's lock, so that two runs at once do the work one after the other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,95 @@
+"""A small process that cleans up after a lab whose own process is gone.
+
+It has a session of its own, so that Ctrl-C and a closed terminal pass it by, and holds the end
+of a pipe: when the lab's process ends in whatever way, the pipe closes and the watchdog removes
+what the run has left on the engine.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import IO
+
+from .engine import Engine
+
+BUILD_VARIABLE = "PROVING_BUILD"
+"""Names the run in the environment of the docker client that builds for it."""
+
+PATIENCE_SECONDS = 8.0
+_ENOUGH = b"done\n"
+
+
+@dataclass
+class Watchdog:
+    """The lab's end of the pipe."""
+
+    process: subprocess.Popen[bytes]
+
+    def dismiss(self) -> None:
+        """Tell the watchdog that the lab has cleaned up by itself."""
+        pipe: IO[bytes] | None = self.process.stdin
+        if pipe is None or pipe.closed:
+            return
+        try:
+            pipe.write(_ENOUGH)
+            pipe.close()
+        except OSError:
+            return
+        self.process.wait(timeout=30)
+
+
+def start(engine: Engine, run: str) -> Watchdog:
+    """Start a watchdog for a run on an engine."""
+    environment = {
+        name: value for name, value in engine.environment().items() if name != BUILD_VARIABLE
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "proving.watchdog", run],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**environment, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    return Watchdog(process)
+
+
+def main() -> None:
+    """Wait for the end of the pipe; clean up unless the lab has said that it did."""
+    run = sys.argv[1]
+    if sys.stdin.buffer.read() == _ENOUGH:
+        return
+    clean_up(run)
+
+
+def clean_up(run: str) -> None:
+    """End the builds of a run and remove what it has on the engine until nothing more comes."""
+    import docker
+
+    from . import leftovers
+
+    _end_builds(run)
+    client = docker.from_env(version="auto")
+    until, quiet = time.monotonic() + PATIENCE_SECONDS, 0
+    while quiet < 2 and time.monotonic() < until:
+        quiet = 0 if leftovers.remove(client, run) else quiet + 1
+        time.sleep(0.5)
+
+
+def _end_builds(run: str) -> None:
+    import psutil
+
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(BUILD_VARIABLE) == run:
+                process.kill()
+        except (psutil.Error, OSError):
+            continue
+
+
+if __name__ == "__main__":
+    main()
