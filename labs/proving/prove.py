@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,10 +91,15 @@ def proved_in(notebook: Path, only: str | None) -> list[Claim]:
 
 
 def run_notebook(
-    notebook: Path, only: str | None = None, *, exchanged: bool = False
-) -> Iterator[Proof | Any]:
-    """Run a notebook and yield a `Proof` for each claim as it is judged, then the notebook.
+    notebook: Path,
+    only: str | None = None,
+    *,
+    exchanged: bool = False,
+    told: Callable[[Proof], None] = lambda _: None,
+) -> tuple[list[Proof], Any]:
+    """Run a notebook; return a proof for each of its claims, and the executed notebook.
 
+    Each proof is also `told` as soon as it is there.
     A claim whose cells gave no result "could not be measured", with the error they ended in.
     """
     import nbformat
@@ -105,12 +110,6 @@ def run_notebook(
         cell for cell in content.cells if only is None or cell.metadata.get("claim") in (None, only)
     ]
     run = uuid.uuid4().hex[:12]
-    environment = {
-        **os.environ,
-        RUN_VARIABLE: run,
-        TEETH_VARIABLE: "1" if exchanged else "0",
-        "PYTHONPATH": os.pathsep.join([str(LABS), os.environ.get("PYTHONPATH", "")]),
-    }
     client = NotebookClient(
         content,
         allow_errors=True,
@@ -120,45 +119,52 @@ def run_notebook(
         resources={"metadata": {"path": str(LABS)}},
     )
     errors: dict[str, str] = {}
-    waiting = {claim.id: claim for claim in proved_in(notebook, only)}
+    proofs: list[Proof] = []
     try:
-        with client.setup_kernel(env=environment):
+        with client.setup_kernel(env=_environment(run, exchanged)):
             for index, cell in enumerate(content.cells):
                 if cell.cell_type != "code":
                     continue
-                began = time.monotonic()
                 client.execute_cell(cell, index)
-                yield from _proofs(cell, waiting, time.monotonic() - began)
+                for proof in _proofs(cell):
+                    proofs.append(proof)
+                    told(proof)
                 if error := _error(cell):
                     errors.setdefault(cell.metadata.get("claim", ""), error)
                     if cell.metadata.get("claim") is None:
                         break
     finally:
-        _clean_up(run)
-    for claim in waiting.values():
-        reason = errors.get(claim.id) or errors.get("") or "Its cells gave no result."
-        yield Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0)
-    yield content
+        leftovers.remove(engine.find(start=False).docker, run)
+    proved = {proof.claim.id for proof in proofs}
+    for claim in proved_in(notebook, only):
+        if claim.id not in proved:
+            reason = errors.get(claim.id) or errors.get("") or "Its cells gave no result."
+            proofs.append(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
+            told(proofs[-1])
+    return proofs, content
 
 
-def _proofs(cell: Any, waiting: dict[str, Claim], seconds: float) -> Iterator[Proof]:
+def _environment(run: str, exchanged: bool) -> dict[str, str]:
+    return {
+        **os.environ,
+        RUN_VARIABLE: run,
+        TEETH_VARIABLE: "1" if exchanged else "0",
+        "PYTHONPATH": os.pathsep.join([str(LABS), os.environ.get("PYTHONPATH", "")]),
+    }
+
+
+def _proofs(cell: Any) -> Iterator[Proof]:
     for output in cell.outputs:
         record = output.get("data", {}).get(MIME)
-        if record is None:
-            continue
-        claim = waiting.pop(record["id"], None) or claims.get(record["id"])
-        seconds = record.get("seconds", seconds)
-        yield Proof(claim, Verdict(record["verdict"]), record["reason"], record, seconds)
+        if record is not None:
+            verdict = Verdict(record["verdict"])
+            claim = claims.get(record["id"])
+            yield Proof(claim, verdict, record["reason"], record, record["seconds"])
 
 
 def _error(cell: Any) -> str:
     errors = [output for output in cell.outputs if output.output_type == "error"]
     return f"{errors[0].ename}: {errors[0].evalue}" if errors else ""
-
-
-def _clean_up(run: str) -> None:
-    """Wait for the kernel's own clean-up, and do what it has left."""
-    leftovers.remove(engine.find(start=False).docker, run)
 
 
 def line(proof: Proof) -> str:
@@ -183,28 +189,25 @@ HEADER = f"{'ID':<4} {'verdict':<22} {'bad':<28} {'good':<28} {'time':>7}"
 def labs(words: Sequence[str], *, repeat: int, junit: Path | None) -> int:
     """Prove the claims that are chosen and return how many do not hold."""
     chosen = select(words)
-    proofs = []
     print(HEADER)
-    for _ in range(repeat):
-        for notebook, only in chosen:
-            for proof in run_notebook(notebook, only):
-                if isinstance(proof, Proof):
-                    proofs.append(proof)
-                    _tell(proof, passed=proof.passed)
+    proofs = [
+        proof
+        for _ in range(repeat)
+        for notebook, only in chosen
+        for proof in run_notebook(notebook, only, told=_tell)[0]
+    ]
     return _finish([(p, "" if p.passed else p.reason) for p in proofs], junit, "labs")
 
 
 def teeth(words: Sequence[str], *, junit: Path | None) -> int:
     """Exchange the arms of the chosen claims; return how many do not fail for their own reason."""
-    judged = []
     print(HEADER)
-    for notebook, only in select(words):
-        for proof in run_notebook(notebook, only, exchanged=True):
-            if isinstance(proof, Proof):
-                why = toothless(proof)
-                judged.append((proof, why))
-                _tell(proof, passed=not why, why=why)
-    return _finish(judged, junit, "teeth")
+    proofs = [
+        proof
+        for notebook, only in select(words)
+        for proof in run_notebook(notebook, only, exchanged=True, told=_tell_teeth)[0]
+    ]
+    return _finish([(proof, toothless(proof)) for proof in proofs], junit, "teeth")
 
 
 def toothless(proof: Proof) -> str:
@@ -215,10 +218,15 @@ def toothless(proof: Proof) -> str:
     return " ".join(claims.toothless(proof.claim, judgement))
 
 
-def _tell(proof: Proof, *, passed: bool, why: str = "") -> None:
+def _tell(proof: Proof) -> None:
     print(line(proof), flush=True)
-    if not passed:
-        print(f"     {why or proof.reason}", flush=True)
+    if not proof.passed:
+        print(f"     {proof.reason}", flush=True)
+
+
+def _tell_teeth(proof: Proof) -> None:
+    print(line(proof), flush=True)
+    print(f"     {toothless(proof) or 'fails as it should: ' + proof.reason}", flush=True)
 
 
 def _finish(judged: Sequence[tuple[Proof, str]], junit: Path | None, suite: str) -> int:
@@ -257,10 +265,8 @@ def record(words: Sequence[str]) -> int:
     for notebook in dict.fromkeys(lab for lab, _ in select(words)):
         began = time.monotonic()
         say(f"Recording {notebook.name} …")
-        *proofs, content = run_notebook(notebook)
+        proofs, content = run_notebook(notebook, told=_tell)
         seconds = time.monotonic() - began
-        for proof in proofs:
-            _tell(proof, passed=proof.passed)
         faults = [f"{p.claim.id}: {p.reason}" for p in proofs if not p.passed]
         faults += [text for cell in content.cells for text in _unclean(cell)]
         if faults:

@@ -1,0 +1,76 @@
+"""All that the labs and the local server need before they start: an engine, bases, the site."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from . import bases, engine
+from .claims import IMAGES
+from .engine import Engine
+from .errors import ProvingError
+from .paths import LABS, ROOT
+from .system import Say, last_lines, say
+
+SITE = ROOT / "_build" / "html"
+SPHINX = (sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q", "-b", "html")
+
+
+def roles_of_labs() -> list[str]:
+    """Return the roles that the Dockerfiles of the labs and exercises name."""
+    files = [
+        file
+        for folder in (IMAGES, LABS / "exercises")
+        for file in sorted(folder.rglob("Dockerfile"))
+        if (folder / "bases") not in file.parents
+    ]
+    return sorted({role for file in files for role in bases.roles_in(file)} | {"SLIM"})
+
+
+def engine_and_bases(roles: Iterable[str] | None = None, tell: Say = say) -> Engine:
+    """Find or start an engine and make the bases ready; return the engine.
+
+    Raises:
+        EngineError: there is no engine, and no way to one.
+        BaseImageError: a base cannot be had.
+    """
+    found = engine.find(tell)
+    described = found.description
+    tell(f"Engine: {described.engine} {described.engine_version}, {found.found}.")
+    ready = bases.ready(found, roles_of_labs() if roles is None else roles, tell)
+    tell("Bases: " + ", ".join(f"{base.reference} ({base.road})" for base in ready.values()) + ".")
+    return found
+
+
+def ready(tell: Say = say) -> Path:
+    """Make engine, bases and site ready, side by side, and return the site's folder.
+
+    Raises:
+        ProvingError: one of them cannot be had; the sentence says why.
+    """
+    builder = subprocess.Popen(
+        [*SPHINX, str(ROOT), str(SITE)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        engine_and_bases(tell=tell)
+        output, _ = builder.communicate()
+    finally:
+        if builder.poll() is None:
+            builder.terminate()
+            builder.wait()
+    if builder.returncode:
+        raise ProvingError(f"The site was not built. Sphinx says:\n{last_lines(output)}")
+    return SITE
+
+
+if __name__ == "__main__":
+    try:
+        engine_and_bases()
+    except ProvingError as error:
+        sys.exit(str(error))

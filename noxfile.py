@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""The guide's sessions. Plain `nox` proves all of it; `nox -s guide` is for reading and running.
+
+All sessions share one virtual environment, made once under a lock: a full one takes most of a
+minute and 700 MB.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import hashlib
+import os
+import shutil
+import sys
+import venv
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import nox
+
+HERE = Path(__file__).parent
+SHARED = HERE / ".nox" / "shared"
+PYTHON = SHARED / "bin" / "python"
+REPORTS = HERE / "reports"
+SITE = HERE / "_build" / "html"
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "none"
+nox.options.error_on_external_run = False
+
+SPHINX_FLAGS = (
+    "-n",  # a reference that leads nowhere is an error
+    "-W",  # so is any other warning
+    "--keep-going",  # and all of them are told at once
+    "-q",
+)
+ENDING = {"interrupt_timeout": 20, "terminate_timeout": 20}  # time to clean the engine up
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types: ruff and mypy."""
+    _prepare(session)
+    with _counted("lint"):
+        _python(session, "ruff", "check", ".")
+        _python(session, "ruff", "format", "--check", ".")
+        _python(session, "mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the unit tests; no engine and no browser needed."""
+    _prepare(session)
+    _pytest(session, "tests", "not engine and not browser", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the site with strict flags and read it in a real browser."""
+    _prepare(session)
+    with _counted("site"):
+        _python(session, "sphinx", *SPHINX_FLAGS, "-b", "html", ".", str(SITE))
+    _python(session, "proving.browser")
+    _pytest(session, "browser", "browser", *session.posargs)
+
+
+@nox.session
+def labs(session: nox.Session) -> None:
+    """Prove every claim on a real engine; `-- 09` or `-- P1` for one, `--repeat N`."""
+    _prepare(session)
+    _prove(session, "labs")
+
+
+@nox.session
+def teeth(session: nox.Session) -> None:
+    """Exchange the arms of every claim: each must fail, for its own reason."""
+    _prepare(session)
+    _prove(session, "teeth")
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Break things on a real engine: each ends in a sentence, and nothing is left behind."""
+    _prepare(session)
+    _python(session, "proving.prepare")
+    _pytest(session, "faults", "engine", *session.posargs)
+
+
+@nox.session(default=False)
+def guide(session: nox.Session) -> None:
+    """Serve the site and JupyterLab on this machine; `-- --check` tries it and ends."""
+    _prepare(session)
+    _python(session, "proving.guide", *session.posargs)
+
+
+@nox.session(default=False)
+def record(session: nox.Session) -> None:
+    """Run the labs and write them back with their outputs, after a clean run only."""
+    _prepare(session)
+    _python(session, "proving.prove", "record", *session.posargs)
+
+
+@nox.session(default=False)
+def reset(session: nox.Session) -> None:
+    """Restore the working copy of the labs; asks before it throws edits away."""
+    _prepare(session)
+    _python(session, "proving.workcopy", *session.posargs)
+
+
+@nox.session(default=False)
+def clean(session: nox.Session) -> None:
+    """Leave no trace: what runs have left on the engine, our bases, the private engine."""
+    _prepare(session)
+    _python(session, "proving.clean", *session.posargs)
+
+
+def _prepare(session: nox.Session) -> None:
+    """Make the shared environment, once for all sessions and all runs at the same time."""
+    requirements = HERE / "requirements.txt"
+    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    stamp = SHARED / "made-of"
+    SHARED.parent.mkdir(exist_ok=True)
+    with (SHARED.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return
+        session.log("Making the shared environment: this takes about a minute, once.")
+        shutil.rmtree(SHARED, ignore_errors=True)
+        venv.create(SHARED, with_pip=True)
+        session.run(PYTHON, "-m", "pip", "install", "--quiet", "-r", requirements, external=True)
+        stamp.write_text(wanted)
+
+
+def _python(session: nox.Session, module: str, *arguments: str) -> None:
+    environment = {"PYTHONPATH": str(HERE / "labs"), "PYTHONDONTWRITEBYTECODE": ""}
+    session.run(PYTHON, "-m", module, *arguments, env=environment, external=True, **ENDING)
+
+
+def _pytest(session: nox.Session, name: str, markers: str, *arguments: str) -> None:
+    report = _report(name)
+    _python(session, "pytest", "-q", "-m", markers, f"--junitxml={report}", *arguments)
+
+
+def _prove(session: nox.Session, what: str) -> None:
+    report = _report(what)
+    _python(session, "proving.prove", what, f"--junit={report}", *session.posargs)
+
+
+_reports: list[Path] = []
+
+
+def _report(name: str) -> Path:
+    REPORTS.mkdir(exist_ok=True)
+    path = REPORTS / f"{name}.xml"
+    path.unlink(missing_ok=True)
+    _reports.append(path)
+    return path
+
+
+class _counted:
+    """Count a block as one test of the sum."""
+
+    def __init__(self, name: str) -> None:
+        self.path = _report(name)
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        suite = ET.Element("testsuite", tests="1", failures=str(int(kind is not None)))
+        ET.ElementTree(suite).write(self.path)
+
+
+@atexit.register
+def _sum() -> None:
+    """Print the sum of all sessions as the last line; a session without a report has failed."""
+    if not _reports:
+        return
+    passed = failed = 0
+    for path in _reports:
+        try:
+            suites = list(ET.parse(path).iter("testsuite"))  # noqa: S314 - we wrote it
+        except (OSError, ET.ParseError):
+            failed += 1
+            continue
+        for suite in suites:
+            bad = sum(int(suite.get(kind, 0)) for kind in ("failures", "errors"))
+            passed += int(suite.get("tests", 0)) - bad - int(suite.get("skipped", 0))
+            failed += bad
+    sys.stderr.flush()
+    print(f"{passed} passed, {failed} failed", flush=True)
+
+
+if __name__ == "__main__":
+    os.chdir(HERE)
+    nox.main()
