@@ -30,8 +30,6 @@ from .system import Say, say
 if TYPE_CHECKING:
     from docker.models.images import Image
 
-ROLE_LABEL = "proving-ground.base"
-
 PULLED = "pulled"
 BUILT = "built from packages"
 
@@ -307,15 +305,14 @@ def _append_configuration(archive: IO[bytes]) -> None:
 def _import_archive(engine: Engine, archive: Any, tag: str, change: str) -> None:
     repository, _, version = tag.partition(":")
     engine.docker.api.import_image_from_data(
-        archive, repository=repository, tag=version, changes=[change, f"LABEL {ROLE_LABEL}={tag}"]
+        archive, repository=repository, tag=version, changes=[change]
     )
 
 
 def _python(engine: Engine, tag: str, arguments: dict[str, str]) -> None:
     dockerfile = LABS / "images/bases/python/Dockerfile"
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    labels = [f"--label={ROLE_LABEL}={tag}"]
-    command = [engine.builder.client, "build", *options, *labels, f"--tag={tag}", "-"]
+    command = [engine.builder.client, "build", *options, f"--tag={tag}", "-"]
     with dockerfile.open("rb") as standard_input:
         built = subprocess.run(
             command,

@@ -35,6 +35,11 @@ class Step:
     cached: bool
     seconds: float
 
+    @property
+    def is_base(self) -> bool:
+        """Whether the step only takes up the base image: a FROM, which makes no layer."""
+        return "] FROM " in self.name
+
 
 def parse_steps(progress: str) -> tuple[Step, ...]:
     """Return a build's instructions out of BuildKit's plain progress, in the order they began."""

@@ -54,6 +54,7 @@ class Progress:
 
     def built(self, steps: Sequence[Step]) -> None:
         """Show the line that stays: how many steps ran, how many the cache answered."""
+        steps = [step for step in steps if not step.is_base]
         cached = sum(step.cached for step in steps)
         seconds = time.monotonic() - self._began
         self._show(

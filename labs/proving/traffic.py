@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import httpx
 
 PAUSE_AFTER_FAILURE_SECONDS = 0.1
+GOLDEN = 0.6180339887  # multiples of it, modulo 1, are spread evenly over 0 to 1
 
 
 class Outcome(StrEnum):
@@ -148,7 +149,8 @@ class Load:
     The load ends by whichever comes first: `requests` were sent; `seconds` have passed, which also
     ends those under way; `finish()` was called; or the server is gone, which each of the
     `concurrency` workers believes after `give_up_after` requests in a row without an answer.
-    Workers begin spread over `ramp_seconds`, so that answers don't arrive in step.
+    Workers begin spread over `ramp_seconds`, and each waits up to `pause_seconds` before a request:
+    otherwise answers that take equally long soon end all at once, with nothing in flight after.
     """
 
     def __init__(
@@ -161,11 +163,12 @@ class Load:
         timeout_seconds: float = 30.0,
         give_up_after: int = 3,
         ramp_seconds: float = 1.0,
+        pause_seconds: float = 0.25,
         body_ends_with: bytes = b"",
     ) -> None:
         """Prepare a load; raise `ProvingError` where a bound is not positive."""
         bounds = (concurrency, requests, seconds, timeout_seconds, give_up_after)
-        if min(bounds) <= 0 or ramp_seconds < 0:
+        if min(bounds) <= 0 or min(ramp_seconds, pause_seconds) < 0:
             raise ProvingError(
                 f"A load on {url} was asked for with a bound of zero or less; "
                 "give it a positive number of requests, seconds and workers."
@@ -177,6 +180,7 @@ class Load:
         self.timeout_seconds = timeout_seconds
         self.give_up_after = give_up_after
         self.ramp_seconds = ramp_seconds
+        self.pause_seconds = pause_seconds
         self.body_ends_with = body_ends_with
         self._run_id = uuid.uuid4().hex[:8]
         self._begun = 0
@@ -293,10 +297,12 @@ class Load:
         await asyncio.sleep(delay_seconds)
         failures = 0
         while failures < self.give_up_after and self._begun < self.requests:
+            self._begun += 1
+            number = self._begun
+            await asyncio.sleep(self.pause_seconds * (number * GOLDEN % 1))
             if self._told_to_finish.is_set():
                 return
-            self._begun += 1
-            outcome = await self._ask(client, f"{self._run_id}-{self._begun}")
+            outcome = await self._ask(client, f"{self._run_id}-{number}")
             if outcome is Outcome.ANSWERED:
                 failures = 0
             else:

@@ -1,0 +1,581 @@
+"""The Sphinx extension through which chapters quote recorded results.
+
+| in a page | what it shows |
+|---|---|
+| directive `claim` | the card of a claim, with an optional prediction before it |
+| directive `timeline` | the timeline of a stop |
+| directive `arms` | the files of the two arms side by side, the deciding lines marked |
+| directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
+| role `measured` | a recorded figure inside a sentence, linked to its card |
+| role `claim`, `lab` | a link to a claim's card; a link that opens a lab |
+| role `count` | how many claims there are, and how many are proved |
+
+What cannot be found is a warning, which fails a strict build, and never a crash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx import addnodes
+from sphinx.domains import Domain
+from sphinx.util import logging
+from sphinx.util.docutils import ReferenceRole, SphinxDirective, SphinxRole
+from sphinx.util.nodes import make_refnode
+
+from . import claims, figures, recorded, show
+from .claims import Claim
+from .errors import ClaimsFileError
+
+if TYPE_CHECKING:
+    from docutils.nodes import Element, Node, system_message
+    from sphinx.application import Sphinx
+    from sphinx.builders import Builder
+    from sphinx.environment import BuildEnvironment
+    from sphinx.util.typing import ExtensionMetadata
+
+_log = logging.getLogger(__name__)
+
+_STALE = (
+    "What decides this result has changed since it was measured: "
+    "the figures are those of an earlier version."
+)
+_EDITED = "The outputs of the notebook are not those that its recorded run wrote."
+_NUMBERS = {"s": "seconds", "B": "bytes", "count": "how many", "status": "exit status"}
+_BESIDE_ITS_DOCKERFILE = "Dockerfile"
+
+
+class Results:
+    """The claims of a site and what its labs recorded of them."""
+
+    def __init__(self, srcdir: Path) -> None:
+        self.folder = srcdir / "labs"
+        self.claims_file = self.folder / "claims.toml"
+
+    @cached_property
+    def claims(self) -> dict[str, Claim]:
+        """Every claim by its id."""
+        return claims.load(self.claims_file)
+
+    @cached_property
+    def labs(self) -> dict[str, recorded.RecordedLab]:
+        """Every lab by its slug."""
+        return recorded.load_all(self.folder)
+
+    @cached_property
+    def records(self) -> dict[str, recorded.Record]:
+        """Every recorded result by the id of its claim."""
+        return recorded.results(self.labs.values())
+
+    def claim(self, claim_id: str) -> Claim:
+        """Return a claim, or raise `ClaimsFileError` where there is none of that id."""
+        if claim_id not in self.claims:
+            raise ClaimsFileError(f"There is no claim {claim_id!r} in {self.claims_file.name}.")
+        return self.claims[claim_id]
+
+    def doubt(self, claim: Claim) -> str:
+        """Return why a recorded result must not be trusted as it stands, or nothing."""
+        lab = next((lab for lab in self.labs.values() if claim.id in lab.results), None)
+        return self.doubt_about(lab) if lab else ""
+
+    def doubt_about(self, lab: recorded.RecordedLab) -> str:
+        """Return why the results of a lab must not be trusted as they stand, or nothing."""
+        if lab.stale(self._decides):
+            return _STALE
+        return "" if lab.intact else _EDITED
+
+    def verdict(self, claim: Claim) -> str:
+        """Return the recorded verdict on a claim, or that it is not proved yet."""
+        record = self.records.get(claim.id)
+        return str(record["verdict"]) if record else show.NOT_PROVED
+
+    def _decides(self, notebook: Path) -> str:
+        return claims.decides(notebook, self.folder / "images", self.claims_file)
+
+
+def _results(env: BuildEnvironment, *, of: Iterable[str] | None = None) -> Results:
+    """Return the results, and note that the page depends on the labs `of` these slugs, or all."""
+    results = Results(Path(env.srcdir))
+    slugs = results.labs if of is None else of
+    for path in (results.claims_file, *(results.folder / f"{slug}.ipynb" for slug in slugs)):
+        env.note_dependency(str(path))
+    return results
+
+
+def _raw(html: str) -> nodes.raw:
+    return nodes.raw("", html, format="html")
+
+
+def _alerted(html: str, doubt: str) -> str:
+    return f'<p class="pg-stale">▲ Stale result. {escape(doubt)}</p>\n{html}' if doubt else html
+
+
+class ProvingDirective(SphinxDirective):
+    """A directive about one claim; what goes wrong with it is a warning at its line."""
+
+    required_arguments = 1
+
+    def run(self) -> list[Node]:
+        """Return what the page shows."""
+        claim_id = self.arguments[0]
+        try:
+            results = _results(self.env, of=())
+            claim = results.claim(claim_id)
+            self.env.note_dependency(str(results.folder / f"{claim.chapter}.ipynb"))
+            return self.show(results, claim)
+        except ClaimsFileError as error:
+            _log.warning("%s", error, location=self.get_location(), type="proving")
+            return []
+
+    def show(self, results: Results, claim: Claim) -> list[Node]:
+        """Return the nodes for a claim that exists."""
+        raise NotImplementedError
+
+
+class ClaimDirective(ProvingDirective):
+    """The card of a claim; with `:predict:` the reader may first commit to a figure."""
+
+    option_spec: ClassVar = {
+        "predict": directives.unchanged_required,
+        "question": directives.unchanged_required,
+    }
+
+    def show(self, results: Results, claim: Claim) -> list[Node]:
+        """Return the card, or a box that says that the claim is not proved yet."""
+        self.env.get_domain("proving").data["cards"][claim.id] = self.env.docname
+        record = results.records.get(claim.id)
+        card = show.card_html(claim, record) if record else show.not_proved_html(claim)
+        box = self._prediction(results, claim) if record and "predict" in self.options else ""
+        card = _alerted(card, results.doubt(claim))
+        return [_raw(f'{box}<div class="pg-claim" id="claim-{claim.id}">\n{card}\n</div>')]
+
+    def _prediction(self, results: Results, claim: Claim) -> str:
+        name = self.options["predict"]
+        value = recorded.value(results.records, f"{claim.id}.{name}")
+        arm, _, figure_name = name.partition(".")
+        figure = claim.figures.get(figure_name)
+        if figure is None or figure.unit not in _NUMBERS:
+            raise ClaimsFileError(f"{claim.id}.{name} is no number: it cannot be predicted.")
+        asked = self.options.get("question", f"{figure.label}, {arm} arm?")
+        return (
+            f'<form class="pg-predict" hidden data-card="claim-{claim.id}" '
+            f'data-value="{escape(str(value))}" data-unit="{figure.unit}" '
+            f'data-told="{escape(show.figure_text(value, figure.unit))}">\n'
+            f'<label for="predict-{claim.id}">Predict before you look. {escape(asked)}</label>\n'
+            f'<span><input id="predict-{claim.id}" type="number" min="0" step="any" required '
+            f'autocomplete="off"> {_NUMBERS[figure.unit]}</span>\n'
+            '<button type="submit">Commit</button> '
+            '<button type="button" class="pg-skip">Just show me</button>\n'
+            '<output role="status"></output>\n</form>\n'
+        )
+
+
+class TimelineDirective(ProvingDirective):
+    """The timeline of a stop, drawn from the recorded result of a claim."""
+
+    def show(self, results: Results, claim: Claim) -> list[Node]:
+        """Return the figure, or the same box as a card where nothing was recorded."""
+        record = results.records.get(claim.id)
+        if record is None:
+            return [_raw(show.not_proved_html(claim))]
+        return [_raw(_alerted(figures.stop_figure(claim, record), results.doubt(claim)))]
+
+
+class ArmsDirective(ProvingDirective):
+    """The files of the two arms of a claim side by side, the deciding lines marked."""
+
+    option_spec: ClassVar = {
+        "bad-lines": directives.unchanged_required,
+        "good-lines": directives.unchanged_required,
+        "bad-files": directives.unchanged_required,
+        "good-files": directives.unchanged_required,
+        "variants": directives.unchanged_required,
+    }
+
+    def show(self, results: Results, claim: Claim) -> list[Node]:
+        """Return a grid of the included files, and the variants folded below it."""
+        images = results.folder / "images"
+        described = {"bad": claim.bad, "good": claim.good, **claim.also}
+        pair = [self._column(claim, arm, described, images) for arm in show.ARMS]
+        text = _grid("1 1 2 2", pair)
+        variants = self.options.get("variants", "").split()
+        if variants:
+            columns = [self._column(claim, arm, described, images) for arm in variants]
+            names = ", ".join(variants)
+            text += f"\n\n`````````{{dropdown}} Also measured: {names}\n"
+            text += f"{_grid('1 1 2 2', columns)}\n`````````\n"
+        return self.parse_text_to_nodes(text)
+
+    def _column(self, claim: Claim, arm: str, described: Mapping[str, str], images: Path) -> str:
+        names = self.options.get(f"{arm}-files", _BESIDE_ITS_DOCKERFILE).split()
+        pattern = self.options.get(f"{arm}-lines")
+        marked = False
+        shown = []
+        for name in names:
+            path = self._found(images, claim.id, arm, name)
+            lines = _matching(path, pattern) if pattern else []
+            marked = marked or bool(lines)
+            shown.append(_included(path, images.parent.parent, lines))
+        if pattern and not marked:
+            raise ClaimsFileError(
+                f"The pattern {pattern!r} matches no line of {claim.id}/{arm}: {', '.join(names)}."
+            )
+        head = f"**{show.ARMS.get(arm, '·')} {arm}** {described.get(arm, '')}"
+        return f"```````{{grid-item}}\n:class: pg-files pg-{arm}\n\n{head}\n\n" + (
+            "\n".join(shown) + "\n```````"
+        )
+
+    @staticmethod
+    def _found(images: Path, claim_id: str, arm: str, name: str) -> Path:
+        """Find a file beside the arm's Dockerfile, or among the shared sources."""
+        for path in (images / claim_id / arm / name, images / name):
+            if path.is_file():
+                return path
+        raise ClaimsFileError(f"{claim_id}/{arm} has no file {name}, and {images.name} has none.")
+
+
+def _grid(columns: str, items: Sequence[str]) -> str:
+    return f"````````{{grid}} {columns}\n:gutter: 3\n\n" + "\n\n".join(items) + "\n````````"
+
+
+def _matching(path: Path, pattern: str) -> list[int]:
+    try:
+        found = re.compile(pattern)
+    except re.error as error:
+        raise ClaimsFileError(f"{pattern!r} is no regular expression: {error}.") from error
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [number for number, line in enumerate(lines, start=1) if found.search(line)]
+
+
+def _included(path: Path, root: Path, marked: Sequence[int]) -> str:
+    shown = path.relative_to(root).as_posix()
+    lexer = {".py": "python", ".sh": "sh", ".conf": "ini", ".yaml": "yaml"}.get(path.suffix, "text")
+    language = "docker" if path.name == "Dockerfile" else lexer
+    options = [f":language: {language}", f":caption: {shown}"]
+    if marked:
+        options.append(f":emphasize-lines: {','.join(map(str, marked))}")
+    return "``````{literalinclude} /" + "\n".join([shown, *options]) + "\n``````"
+
+
+class TableDirective(SphinxDirective):
+    """A table over all claims or all labs."""
+
+    def run(self) -> list[Node]:
+        """Return what the page shows."""
+        try:
+            return self.show(_results(self.env))
+        except ClaimsFileError as error:
+            _log.warning("%s", error, location=self.get_location(), type="proving")
+            return []
+
+    def show(self, results: Results) -> list[Node]:
+        """Return the table's nodes."""
+        raise NotImplementedError
+
+
+class ClaimsTableDirective(TableDirective):
+    """Every claim by chapter, with its verdict and an anchor that stays."""
+
+    def show(self, results: Results) -> list[Node]:
+        """Return a section for each chapter."""
+        self.env.get_domain("proving").data["table"] = self.env.docname
+        slugs = dict.fromkeys(claim.chapter for claim in results.claims.values())
+        return [self._chapter(results, slug) for slug in slugs]
+
+    def _chapter(self, results: Results, slug: str) -> nodes.section:
+        chapter = Path(self.env.srcdir) / "chapters" / f"{slug}.md"
+        number, _, name = slug.partition("-")
+        title = f"{int(number)} · {name.replace('-', ' ').capitalize()}"
+        heading = nodes.title("", title)
+        section = nodes.section("", heading, ids=[slug], names=[slug])
+        if chapter.is_file():
+            link = _link("doc", f"/chapters/{slug}", "Read the chapter", domain="std")
+            section += nodes.paragraph("", "", link)
+        rows = [
+            _row(
+                [
+                    [nodes.paragraph("", "", self._name(results, claim))],
+                    [
+                        nodes.paragraph("", "", *_prose(claim.advice)),
+                        _arms_paragraph(claim),
+                    ],
+                    [nodes.paragraph("", show.verdict_text(results.verdict(claim)))],
+                ],
+                ids=[claim.id],
+                classes=["pg-" + results.verdict(claim).replace(" ", "-")],
+            )
+            for claim in results.claims.values()
+            if claim.chapter == slug
+        ]
+        section += _table(("Claim", "Advice", "Verdict"), (10, 65, 25), rows, "pg-claims")
+        return section
+
+    @staticmethod
+    def _name(results: Results, claim: Claim) -> Node:
+        if claim.id not in results.records:
+            return nodes.Text(claim.id)
+        return _link("claim", claim.id, claim.id)
+
+
+def _arms_paragraph(claim: Claim) -> nodes.paragraph:
+    told: list[Node] = []
+    for (arm, mark), what in zip(show.ARMS.items(), (claim.bad, claim.good), strict=True):
+        name = nodes.inline("", f"{mark} {arm}", classes=[f"pg-{arm}"])
+        told += [name, nodes.Text(" "), *_prose(what), nodes.Text("; " if arm == "bad" else "")]
+    return nodes.paragraph("", "", *told, classes=["pg-what"])
+
+
+class StatusTableDirective(TableDirective):
+    """Each lab: recorded when, on what, how long it took, and whether that still stands."""
+
+    def show(self, results: Results) -> list[Node]:
+        """Return one table, or a sentence where no lab exists."""
+        if not results.labs:
+            return [nodes.paragraph("", "No lab has been recorded yet.")]
+        rows = [_row(self._cells(results, lab)) for lab in results.labs.values()]
+        heads = ("Lab", "Recorded", "On", "Took", "Claims", "State")
+        return [_table(heads, (22, 14, 26, 10, 12, 16), rows, "pg-status")]
+
+    @staticmethod
+    def _cells(results: Results, lab: recorded.RecordedLab) -> list[list[Node]]:
+        holding = sum(record["verdict"] == "holds" for record in lab.results.values())
+        name = _link("doc", f"/labs/{lab.slug}", lab.title, domain="std")
+        if lab.recorded_at is None:
+            state = "○ never recorded"
+        else:
+            doubt = results.doubt_about(lab)
+            state = f"▲ stale: {doubt}" if doubt else "● as recorded"
+        told = (
+            show.date_text(lab.recorded_at) if lab.recorded_at else show.MISSING,
+            show.where_text(lab.environment) if lab.environment else show.MISSING,
+            show.duration_text(lab.seconds),
+            f"{holding} of {len(lab.results)} hold",
+            state,
+        )
+        cells: list[list[Node]] = [[nodes.paragraph("", text)] for text in told]
+        return [[nodes.paragraph("", "", name)], *cells]
+
+
+def _link(
+    kind: str, target: str, text: str, *, domain: str = "proving", classes: Sequence[str] = ()
+) -> addnodes.pending_xref:
+    return addnodes.pending_xref(
+        "",
+        nodes.inline("", text, classes=list(classes)),
+        refdomain=domain,
+        reftype=kind,
+        reftarget=target,
+        refexplicit=True,
+        refwarn=True,
+    )
+
+
+def _prose(text: str) -> list[Node]:
+    parts = re.split(r"`([^`]+)`", text)
+    return [
+        nodes.literal("", part) if number % 2 else nodes.Text(part)
+        for number, part in enumerate(parts)
+        if part
+    ]
+
+
+def _row(cells: Iterable[Sequence[Node]], **attributes: Any) -> nodes.row:
+    return nodes.row("", *(nodes.entry("", *cell) for cell in cells), **attributes)
+
+
+def _table(
+    heads: Sequence[str], widths: Sequence[int], rows: Sequence[nodes.row], name: str
+) -> nodes.table:
+    specs = [nodes.colspec(colwidth=width) for width in widths]
+    head = nodes.thead("", _row([[nodes.paragraph("", head)] for head in heads]))
+    group = nodes.tgroup("", *specs, head, nodes.tbody("", *rows), cols=len(heads))
+    return nodes.table("", group, classes=[name])
+
+
+class MeasuredRole(SphinxRole):
+    """A recorded figure inside a sentence: `P1.bad.stop_seconds`, or a ratio of two: `… / …`."""
+
+    def run(self) -> tuple[list[Node], list[system_message]]:
+        """Return the figure for people, linked to the card that tells how it was measured."""
+        names = [name.strip() for name in self.text.split(" / ")]
+        claim_id = names[0].partition(".")[0]
+        try:
+            results = _results(self.env, of=())
+            claim = results.claim(claim_id)
+            self.env.note_dependency(str(results.folder / f"{claim.chapter}.ipynb"))
+            text = self._text(results, names)
+        except ClaimsFileError as error:
+            _log.warning("%s", error, location=self.get_location(), type="proving")
+            return [nodes.inline("", f"[{show.NOT_PROVED}]", classes=["pg-missing"])], []
+        record = results.records[claim_id]
+        stale = " ▲" if results.doubt(claim) else ""
+        link = _link("claim", claim_id, text + stale, classes=["pg-measured"])
+        link["title"] = (
+            f"{self.text}: measured on {show.date_text(record.get('measured_at'))}, "
+            f"{show.where_text(record.get('environment'))}{'; stale' if stale else ''}"
+        )
+        return [link], []
+
+    @staticmethod
+    def _text(results: Results, names: Sequence[str]) -> str:
+        values = [recorded.value(results.records, name) for name in names]
+        if len(names) == 1:
+            return show.figure_text(values[0], _unit(results, names[0]))
+        try:
+            ratio = float(values[0]) / float(values[1])
+        except (ValueError, ZeroDivisionError) as error:
+            raise ClaimsFileError(f"{' / '.join(names)} has no value: {error}.") from error
+        return f"{ratio:.1f}" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f}"
+
+
+def _unit(results: Results, name: str) -> str:
+    claim_id, *_, last = name.split(".")
+    figure = results.claims[claim_id].figures.get(last)
+    if figure and name.count(".") == 2:
+        return figure.unit
+    return "s" if last.endswith("_seconds") else "text"
+
+
+class ClaimRole(ReferenceRole):
+    """A link to the card of a claim."""
+
+    def run(self) -> tuple[list[Node], list[system_message]]:
+        """Return the link; an unknown claim is told when it is resolved."""
+        return [_link("claim", self.target, self.title)], []
+
+
+class LabRole(ReferenceRole):
+    """A link that opens a lab where JupyterLab runs, and tells how to run it where it does not."""
+
+    def run(self) -> tuple[list[Node], list[system_message]]:
+        """Return the link, and warn where there is no such lab."""
+        results = _results(self.env, of=[self.target])
+        if self.target not in results.labs:
+            told = "There is no lab %r in the folder of labs."
+            _log.warning(told, self.target, location=self.get_location(), type="proving")
+            return [nodes.inline("", self.title)], []
+        return [_link("lab", self.target, self.title)], []
+
+
+class CountRole(SphinxRole):
+    """How many `claims` there are, how many are `proved`, in how many `chapters`."""
+
+    def run(self) -> tuple[list[Node], list[system_message]]:
+        """Return the number as text."""
+        results = _results(self.env)
+        holding = [c for c in results.claims.values() if results.verdict(c) == "holds"]
+        counts = {
+            "claims": len(results.claims),
+            "proved": len(holding),
+            "chapters": len({claim.chapter for claim in results.claims.values()}),
+        }
+        if self.text not in counts:
+            told = "Nothing counts %r; there are %s."
+            where = self.get_location()
+            _log.warning(told, self.text, ", ".join(counts), location=where, type="proving")
+            return [nodes.Text("?")], []
+        return [nodes.Text(str(counts[self.text]))], []
+
+
+class ProvingDomain(Domain):
+    """Where the cards stand: the page of each, and the page that lists all claims."""
+
+    name = "proving"
+    label = "Proving Ground"
+    initial_data: ClassVar = {"cards": {}, "table": None}
+
+    def clear_doc(self, docname: str) -> None:
+        """Forget what a page held that is read anew or gone."""
+        cards = self.data["cards"]
+        self.data["cards"] = {claim: page for claim, page in cards.items() if page != docname}
+        if self.data["table"] == docname:
+            self.data["table"] = None
+
+    def merge_domaindata(self, docnames: Iterable[str], otherdata: dict[str, Any]) -> None:
+        """Take over what another process read."""
+        pages = set(docnames)
+        found = {claim: page for claim, page in otherdata["cards"].items() if page in pages}
+        self.data["cards"].update(found)
+        if otherdata["table"] in pages:
+            self.data["table"] = otherdata["table"]
+
+    def resolve_xref(  # noqa: PLR0917 - the signature is Sphinx's
+        self,
+        env: BuildEnvironment,
+        fromdocname: str,
+        builder: Builder,
+        typ: str,
+        target: str,
+        node: addnodes.pending_xref,
+        contnode: Element,
+    ) -> nodes.reference | None:
+        """Return the link to a card, to a row of the claims page, or to a lab's opening page."""
+        if typ == "lab":
+            uri = builder.get_relative_uri(fromdocname, f"open/{target}")
+            return nodes.reference("", "", contnode, refuri=uri, internal=True, classes=["pg-lab"])
+        if target not in Results(Path(env.srcdir)).claims:
+            return None
+        page, anchor = self.data["cards"].get(target), f"claim-{target}"
+        if page is None:
+            page, anchor = self.data["table"], target
+        if page is None:
+            return None
+        title = node.get("title")
+        return make_refnode(builder, fromdocname, page, anchor, contnode, title)
+
+    def resolve_any_xref(self, *_: Any) -> list[Any]:
+        """Resolve nothing: claims are linked by their own roles only."""
+        return []
+
+
+def open_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Give each lab a page that tells how to run it.
+
+    A server that has JupyterLab beside the site answers at this address with the lab itself.
+    """
+    for lab in Results(Path(app.srcdir)).labs.values():
+        page = f"open/{lab.slug}"
+
+        def uri(target: str, page: str = page) -> str:
+            return escape(app.builder.get_relative_uri(page, target))
+
+        body = (
+            f"<h1>Open the lab: {escape(lab.title)}</h1>\n"
+            "<p>This copy of the guide stands alone: no JupyterLab runs behind it. "
+            "Started on your own machine, the guide opens the lab at this address.</p>\n"
+            f'<ul><li><a href="{uri("guide/how-to-run")}">How to start the guide</a></li>\n'
+            f'<li><a href="{uri(f"labs/{lab.slug}")}">Read the lab with its recorded '
+            "outputs</a></li></ul>"
+        )
+        yield page, {"title": f"Open the lab: {lab.title}", "body": body}, "page.html"
+
+
+def _own_version() -> int:
+    """Return a number that changes with the code whose output the pages hold."""
+    sources = (claims.__file__, figures.__file__, recorded.__file__, show.__file__, __file__)
+    digest = hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources))
+    return int.from_bytes(digest.digest()[:4], "big")
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    """Register everything with Sphinx."""
+    app.add_domain(ProvingDomain)
+    app.add_directive("claim", ClaimDirective)
+    app.add_directive("timeline", TimelineDirective)
+    app.add_directive("arms", ArmsDirective)
+    app.add_directive("claims-table", ClaimsTableDirective)
+    app.add_directive("status-table", StatusTableDirective)
+    app.add_role("measured", MeasuredRole())
+    app.add_role("claim", ClaimRole())
+    app.add_role("lab", LabRole())
+    app.add_role("count", CountRole())
+    app.connect("html-collect-pages", open_pages)
+    return {"env_version": _own_version(), "parallel_read_safe": True, "parallel_write_safe": True}

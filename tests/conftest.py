@@ -1,0 +1,44 @@
+"""What several tests share: recorded answers of real engines, and an engine where one is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture
+def answer() -> Callable[[str], Any]:
+    """Return what a real engine answered: JSON as data, anything else as text."""
+
+    def read(name: str) -> Any:
+        text = (FIXTURES / name).read_text(encoding="utf-8")
+        return json.loads(text) if name.endswith(".json") else text
+
+    return read
+
+
+@pytest.fixture
+def engine() -> Any:
+    """Return an engine, started where none runs."""
+    from proving import engine
+
+    return engine.find()
+
+
+@pytest.fixture
+def nothing_left(engine: Any) -> Iterator[None]:
+    """Demand that the engine afterwards has what it had before, but for bases that were made."""
+    from proving import bases, leftovers
+
+    bases.ready(engine, ["SLIM"])
+    before = leftovers.inventory(engine.docker)
+    yield
+    after = leftovers.inventory(engine.docker)
+
+    assert before == after

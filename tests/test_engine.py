@@ -1,0 +1,90 @@
+"""Engines are found in order, told apart, and missed in a sentence."""
+
+import pytest
+from proving import engine, private
+from proving.engine import Engine, architecture, describe
+from proving.errors import EngineError
+
+
+def test_a_classic_store_is_described(answer):
+    """Docker 20.10 with overlay2: every field that a result tells."""
+    info, version = answer("docker-20.10/info.json"), answer("docker-20.10/version.json")
+
+    told = describe(info, version, "BuildKit")
+
+    assert "20.10.24+dfsg1" == told.engine_version
+    assert ("overlay2", "amd64", "v1") == (told.store, told.architecture, told.cgroup)
+
+
+def test_absent_fields_read_unknown():
+    """An engine may leave out any field; the description says so and does not break."""
+    told = describe({}, {}, "BuildKit")
+
+    assert ("unknown", "unknown", 0) == (told.store, told.engine_version, told.cores)
+
+
+@pytest.mark.parametrize(
+    ("machine", "expected"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("riscv64", "riscv64")]
+)
+def test_architectures_have_their_oci_names(machine, expected):
+    """Machines, distributions and images name architectures differently."""
+    assert expected == architecture(machine)
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "published"),
+    [
+        ("unix:///var/run/docker.sock", "127.0.0.1", "127.0.0.1"),
+        ("npipe:////./pipe/docker_engine", "127.0.0.1", "127.0.0.1"),
+        ("tcp://engine.example:2376", "engine.example", "0.0.0.0"),
+        ("ssh://me@engine.example:22", "engine.example", "0.0.0.0"),
+        ("tcp://127.0.0.1:2375", "127.0.0.1", "127.0.0.1"),
+    ],
+)
+def test_ports_are_published_where_they_can_be_reached(url, host, published):
+    """A local engine publishes on loopback alone; a remote one where we can reach it."""
+    found = Engine(url, "a test")
+
+    assert (host, published) == (found.host, found.published_on)
+
+
+def test_a_docker_host_that_does_not_answer_is_an_error(monkeypatch, tmp_path):
+    """A named engine is not silently replaced by another one."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+
+    with pytest.raises(EngineError, match="unset DOCKER_HOST"):
+        engine.find()
+
+
+def test_no_engine_and_no_way_to_one(monkeypatch):
+    """Without root, sudo and an engine, the sentence says what to do."""
+    monkeypatch.setattr(engine, "_found", lambda: None)
+    monkeypatch.setattr(private, "missing_packages", lambda: ["docker.io"])
+    monkeypatch.setattr(private.system, "can_install", lambda: False)
+
+    with pytest.raises(EngineError, match="No container engine answers here"):
+        engine.find()
+
+
+def test_an_engine_that_comes_with_the_packages_is_used(monkeypatch):
+    """On an ordinary system the package starts its own engine: no second one is started."""
+    answers = iter([None, Engine("unix:///var/run/docker.sock", "Docker's socket")])
+    monkeypatch.setattr(engine, "_found", lambda: next(answers))
+    monkeypatch.setattr(engine, "_check_version", lambda found: None)
+    monkeypatch.setattr(private, "missing_packages", lambda: ["docker.io"])
+    monkeypatch.setattr(private, "install", lambda tell: None)
+
+    assert "Docker's socket" == engine.find().found
+
+
+@pytest.mark.parametrize(("platform", "cure"), [("darwin", "colima"), ("win32", "WSL 2")])
+def test_each_platform_has_its_cure(monkeypatch, platform, cure):
+    """The sentence names what is to be installed on this platform."""
+    monkeypatch.setattr(private.sys, "platform", platform)
+
+    assert cure in private.how_to_get_one()
+
+
+def test_the_private_socket_fits():
+    """A socket's path ends at 107 characters (unix(7))."""
+    assert len(str(private.socket())) <= 107
