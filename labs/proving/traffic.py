@@ -442,6 +442,8 @@ def stop_under_load(
 
     With the `handlers` of the server's log, `at` is on the engine's clock; without them the arrival
     of the headers decides, and `at` is on the client's clock (`time.time()` just before the stop).
+    (The engine notes a signal after it has sent it, when requests may already have been cut.)
+    For a server that had to be killed, `at` is the moment of SIGKILL: the grace period later.
     Raises `CouldNotMeasure` where nothing was in flight, since such a stop proves nothing.
     """
     if handlers is None:
