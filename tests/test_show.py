@@ -1,6 +1,7 @@
 """The card of a claim: what it says, and that it says it without style sheet or script."""
 
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 from proving import show
@@ -118,7 +119,7 @@ def test_the_card_is_a_table_with_scoped_headings():
 
     assert None not in scopes
     assert 2 == sum(tag == "caption" for tag, _ in page.tags)
-    assert {"✗ bad", "✓ good"} <= {f"{a} {b}" for a, b in zip(page.words, page.words[1:])}
+    assert {"✗ bad", "✓ good"} <= {f"{a} {b}" for a, b in pairwise(page.words)}
 
 
 def test_bars_share_one_scale_and_are_left_to_sighted_readers():

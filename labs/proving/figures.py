@@ -190,7 +190,11 @@ def _ticks(axis: _Axis, floor: int) -> Iterable[str]:
             f'<line x1="{x}" x2="{x}" y1="{_PROCESS - 4}" y2="{floor + 4}" '
             f'stroke="currentColor" stroke-opacity="0.2"/>'
         )
-        yield f'<text x="{x}" y="{floor + 17}" text-anchor="middle">{tick:g} s</text>'
+        yield f'<text x="{x}" y="{floor + 17}" text-anchor="middle">{_signed(tick)} s</text>'
+
+
+def _signed(second: float) -> str:
+    return f"{second:g}".replace("-", "−")
 
 
 def _grace(line: Timeline, axis: _Axis) -> Iterable[str]:
@@ -249,7 +253,7 @@ def _moment(
     name: str, second: float, axis: _Axis, *, span: tuple[int, int], anchor: str
 ) -> Iterable[str]:
     x, (y, floor) = axis.at(second), span
-    gap = {"start": -3, "middle": 0, "end": 3}[anchor]
+    gap = {"start": 5, "middle": 0, "end": -5}[anchor]
     yield (
         f'<line x1="{x}" x2="{x}" y1="{y + 3}" y2="{floor}" stroke="currentColor" '
         f'stroke-width="1.5"/>'

@@ -49,6 +49,11 @@ def figure_text(value: Value | None, unit: str) -> str:
     return f"{text} ({'killed by' if name == 'SIGKILL' else 'ended by'} {name})"
 
 
+def setting_text(name: str, value: Value) -> str:
+    """Return a setting of a lab, such as its grace period, for people; the unit is in its name."""
+    return f"{value:g} s" if name.endswith("_seconds") and _is_number(value) else str(value)
+
+
 def verdict_text(verdict: str) -> str:
     """Return a verdict in words, with the symbol that stands for it everywhere."""
     try:
@@ -268,9 +273,8 @@ def _facts(record: Record) -> Iterable[tuple[str, str]]:
         "Took": record.get("seconds") is not None and duration_text(record["seconds"]),
     }
     for name, setting in record.get("settings", {}).items():
-        unit = "s" if name.endswith("_seconds") else "text"
-        plain = f"{setting:g} s" if unit == "s" and _is_number(setting) else str(setting)
-        named[name.removesuffix("_seconds").replace("_", " ").capitalize()] = plain
+        term = name.removesuffix("_seconds").replace("_", " ").capitalize()
+        named[term] = setting_text(name, setting)
     for role, base in told.get("bases", {}).items():
         identity = ", ".join(str(base[key]) for key in ("reference", "identity") if base.get(key))
         road = f"{base['road']}, " if base.get("road") else ""

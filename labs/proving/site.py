@@ -50,7 +50,16 @@ _STALE = (
 )
 _EDITED = "The outputs of the notebook are not those that its recorded run wrote."
 _NUMBERS = {"s": "seconds", "B": "bytes", "count": "how many", "status": "exit status"}
-_BESIDE_ITS_DOCKERFILE = "Dockerfile"
+_LEXERS = {
+    "Dockerfile": "docker",
+    ".py": "python",
+    ".sh": "sh",
+    "nginx.conf": "nginx",
+    "apache.conf": "apacheconf",
+    ".conf": "ini",
+    ".yaml": "yaml",
+    "": "text",
+}
 
 
 class Results:
@@ -197,6 +206,7 @@ class ArmsDirective(ProvingDirective):
         "good-lines": directives.unchanged_required,
         "bad-files": directives.unchanged_required,
         "good-files": directives.unchanged_required,
+        "shared": directives.unchanged_required,
         "variants": directives.unchanged_required,
     }
 
@@ -205,17 +215,22 @@ class ArmsDirective(ProvingDirective):
         images = results.folder / "images"
         described = {"bad": claim.bad, "good": claim.good, **claim.also}
         pair = [self._column(claim, arm, described, images) for arm in show.ARMS]
-        text = _grid("1 1 2 2", pair)
+        parts = [_grid("1 1 2 2", pair)]
+        shared = self.options.get("shared", "").split()
+        if shared:
+            paths = [self._found(images, claim.id, "both arms", name) for name in shared]
+            included = "\n".join(_included(path, images.parent.parent) for path in paths)
+            names = ", ".join(path.name for path in paths)
+            parts.append(_folded(f"Both arms run {names}", included))
         variants = self.options.get("variants", "").split()
         if variants:
             columns = [self._column(claim, arm, described, images) for arm in variants]
             names = ", ".join(variants)
-            text += f"\n\n`````````{{dropdown}} Also measured: {names}\n"
-            text += f"{_grid('1 1 2 2', columns)}\n`````````\n"
-        return self.parse_text_to_nodes(text)
+            parts.append(_folded(f"Also measured: {names}", _grid("1 1 2 2", columns)))
+        return self.parse_text_to_nodes("\n\n".join(parts))
 
     def _column(self, claim: Claim, arm: str, described: Mapping[str, str], images: Path) -> str:
-        names = self.options.get(f"{arm}-files", _BESIDE_ITS_DOCKERFILE).split()
+        names = self.options.get(f"{arm}-files", "Dockerfile").split()
         pattern = self.options.get(f"{arm}-lines")
         marked = False
         shown = []
@@ -246,6 +261,10 @@ def _grid(columns: str, items: Sequence[str]) -> str:
     return f"````````{{grid}} {columns}\n:gutter: 3\n\n" + "\n\n".join(items) + "\n````````"
 
 
+def _folded(title: str, content: str) -> str:
+    return f"`````````{{dropdown}} {title}\n{content}\n`````````"
+
+
 def _matching(path: Path, pattern: str) -> list[int]:
     try:
         found = re.compile(pattern)
@@ -255,10 +274,9 @@ def _matching(path: Path, pattern: str) -> list[int]:
     return [number for number, line in enumerate(lines, start=1) if found.search(line)]
 
 
-def _included(path: Path, root: Path, marked: Sequence[int]) -> str:
+def _included(path: Path, root: Path, marked: Sequence[int] = ()) -> str:
     shown = path.relative_to(root).as_posix()
-    lexer = {".py": "python", ".sh": "sh", ".conf": "ini", ".yaml": "yaml"}.get(path.suffix, "text")
-    language = "docker" if path.name == "Dockerfile" else lexer
+    language = next(lexer for ending, lexer in _LEXERS.items() if path.name.endswith(ending))
     options = [f":language: {language}", f":caption: {shown}"]
     if marked:
         options.append(f":emphasize-lines: {','.join(map(str, marked))}")
@@ -428,7 +446,7 @@ class MeasuredRole(SphinxRole):
     def _text(results: Results, names: Sequence[str]) -> str:
         values = [recorded.value(results.records, name) for name in names]
         if len(names) == 1:
-            return show.figure_text(values[0], _unit(results, names[0]))
+            return _told(results, names[0], values[0])
         try:
             ratio = float(values[0]) / float(values[1])
         except (ValueError, ZeroDivisionError) as error:
@@ -436,12 +454,12 @@ class MeasuredRole(SphinxRole):
         return f"{ratio:.1f}" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f}"
 
 
-def _unit(results: Results, name: str) -> str:
+def _told(results: Results, name: str, value: claims.Value) -> str:
     claim_id, *_, last = name.split(".")
+    if name.count(".") == 1:
+        return show.setting_text(last, value)
     figure = results.claims[claim_id].figures.get(last)
-    if figure and name.count(".") == 2:
-        return figure.unit
-    return "s" if last.endswith("_seconds") else "text"
+    return show.figure_text(value, figure.unit if figure else "text")
 
 
 class ClaimRole(ReferenceRole):
