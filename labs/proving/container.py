@@ -17,9 +17,8 @@ from typing import Any, Self
 from docker.errors import APIError, NotFound
 from testcontainers.core.container import DockerContainer
 
-from .engine import Engine, talking_to
+from .engine import Engine, point_testcontainers_at, talking_to
 from .errors import ContainerError, CouldNotMeasure
-from .image import point_testcontainers_at
 
 READY_SECONDS = 60.0
 KILLED = 137

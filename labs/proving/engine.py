@@ -179,8 +179,30 @@ def find(tell: Say = say, *, start: bool = True) -> Engine:
     return engine
 
 
+_pointed_at: Engine | None = None
+
+
+def point_testcontainers_at(engine: Engine) -> None:
+    """Have testcontainers use this engine, and clean up by our labels, not by its reaper.
+
+    It is told by DOCKER_HOST alone; whether the reaper runs it reads once, when it is imported.
+    """
+    from testcontainers.core.config import testcontainers_config
+
+    global _pointed_at  # noqa: PLW0603 - the environment variable is as global
+    if os.environ.get("DOCKER_HOST") != engine.url:
+        os.environ["DOCKER_HOST"] = engine.url
+        _pointed_at = engine
+    testcontainers_config.ryuk_disabled = True
+
+
 def _found() -> Engine | None:
     chosen = os.environ.get("DOCKER_HOST")
+    if _pointed_at is not None and chosen == _pointed_at.url:
+        if _answers(_pointed_at):
+            return _pointed_at
+        del os.environ["DOCKER_HOST"]
+        chosen = None
     if chosen:
         engine = Engine(chosen, "the environment variable DOCKER_HOST", tls=_tls_of_environment())
         if not _answers(engine):

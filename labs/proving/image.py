@@ -16,7 +16,7 @@ from typing import Self
 
 from testcontainers.core.image import DockerImage
 
-from .engine import Engine, talking_to
+from .engine import Engine, point_testcontainers_at, talking_to
 from .errors import BuildError
 from .system import last_lines
 
@@ -192,16 +192,3 @@ def _config_digest_of_archive(chunks: Iterable[bytes]) -> str:
             assert manifest is not None  # noqa: S101 - docker save always writes it
             config: str = json.load(manifest)[0]["Config"]
     return "sha256:" + config.rpartition("/")[2].removesuffix(".json")
-
-
-def point_testcontainers_at(engine: Engine) -> None:
-    """Have testcontainers use this engine, and clean up by our labels, not by its reaper.
-
-    It reads its settings once, when it is imported, so they are set on the object too.
-    """
-    import os
-
-    from testcontainers.core.config import testcontainers_config
-
-    os.environ["DOCKER_HOST"] = engine.url
-    testcontainers_config.ryuk_disabled = True

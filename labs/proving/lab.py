@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -128,7 +129,8 @@ class Lab:
     def _build_files(self, key: str, context: Path, files: Sequence[Path]) -> tuple[Image, ...]:
         roles = list(dict.fromkeys(r for file in files for r in bases.roles_in(context / file)))
         self._roles.setdefault(key, set()).update(roles)
-        with Progress(", ".join(str(file.parent) for file in files)) as progress:
+        told = ", ".join(str(file.parent) for file in files if file.parent.name) or context.name
+        with Progress(told) as progress:
             missing = [role for role in roles if role not in self._bases]
             if missing:
                 self._bases.update(bases.ready(self.engine, missing, tell=progress.say))
@@ -142,7 +144,8 @@ class Lab:
         from .image import Image
 
         self._builds += 1
-        name = f"{key}-{file.parent.name or 'own'}-{self._builds}".lower()
+        words = re.sub(r"[^a-z0-9]+", "-", f"{key}-{file.parent.name}".lower()).strip("-")
+        name = f"{words or 'image'}-{self._builds}"
         return Image(
             self.engine,
             context,

@@ -16,11 +16,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import system
 from .errors import EngineError
 from .paths import ROOT, STATE
 from .system import Say, say
+
+if TYPE_CHECKING:
+    import psutil
 
 PACKAGES = {"dockerd": "docker.io", "iptables": "iptables", "ip": "iproute2"}
 START_SECONDS = 60
@@ -200,6 +204,7 @@ def erase(tell: Say = say) -> bool:
             _remove_containers()
         _end_processes()
         _remove_network()
+        _unmount()
         for folder in (_runtime(), STATE):
             system.run(["rm", "-rf", str(folder)], why="erase the private engine", as_root=True)
     tell("Stopped the private engine and erased its data.")
@@ -216,33 +221,54 @@ def _remove_containers() -> None:
 
 
 def _forget_dead_engine() -> None:
-    _end_processes()
-    for leftover in ("dockerd.pid", "docker.sock"):
-        path = _runtime() / leftover
+    """Remove what an engine that was killed has left, so that it can be started again.
+
+    A containerd that still runs is taken up by the new engine, with its containers.
+    """
+    dead = [_runtime() / "dockerd.pid", socket()]
+    if not any(process.name() == "containerd" for process in _processes()):
+        state = _runtime() / "exec" / "containerd"
+        dead += [state / "containerd.pid", state / "containerd.sock"]
+    for path in dead:
         if path.exists():
             system.run(["rm", "-f", str(path)], why="tidy up a dead engine", as_root=True)
 
 
-def _end_processes() -> None:
-    """End dockerd and the containerd and shims of its exec root; TERM first, then KILL."""
+def _processes() -> list[psutil.Process]:
+    """Return dockerd and the containerd and shims of its exec root, as far as they run."""
     import psutil
 
-    mark = str(_runtime()) + "/"
-    ours = [
+    mark = f"{_runtime()}/"
+    return [
         process
-        for process in psutil.process_iter(["cmdline"])
+        for process in psutil.process_iter(["cmdline", "status"])
         if process.pid != os.getpid()
+        and process.info["status"] != psutil.STATUS_ZOMBIE
         and any(mark in word for word in process.info["cmdline"] or [])
     ]
+
+
+def _end_processes() -> None:
+    """End the engine's processes: TERM first, then KILL."""
+    import psutil
+
     for signal_name, seconds in (("TERM", 15), ("KILL", 5)):
-        alive = [process for process in ours if process.is_running()]
+        alive = _processes()
         if not alive:
             return
-        pids = [str(process.pid) for process in alive]
-        elevated = system.elevation() or []
-        command = [*elevated, "kill", f"-{signal_name}", *pids]
+        command = [*(system.elevation() or []), "kill", f"-{signal_name}"]
+        command += [str(process.pid) for process in alive]
         subprocess.run(command, capture_output=True, check=False)
         psutil.wait_procs(alive, timeout=seconds)
+
+
+def _unmount() -> None:
+    """Unmount what an engine that was killed has left mounted below its folders."""
+    folders = (f"{STATE}/", f"{_runtime()}/")
+    mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    for mount in reversed([line.split()[1] for line in mounts]):
+        if mount.startswith(folders):
+            system.run(["umount", "--lazy", mount], why="erase the private engine", as_root=True)
 
 
 def _remove_network() -> None:

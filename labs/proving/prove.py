@@ -104,6 +104,7 @@ def run_notebook(
     """
     import nbformat
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     content = nbformat.read(notebook, as_version=4)
     content.cells = [
@@ -133,6 +134,8 @@ def run_notebook(
                     errors.setdefault(cell.metadata.get("claim", ""), error)
                     if cell.metadata.get("claim") is None:
                         break
+    except (DeadKernelError, CellTimeoutError, RuntimeError) as error:
+        errors.setdefault("", f"The lab's kernel went away: {str(error).strip()}")
     finally:
         leftovers.remove(engine.find(start=False).docker, run)
     proved = {proof.claim.id for proof in proofs}

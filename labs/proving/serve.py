@@ -6,6 +6,7 @@ JupyterLab; where the site stands alone, the page of that name is what the site'
 
 from __future__ import annotations
 
+import asyncio
 import json
 import mimetypes
 import os
@@ -13,6 +14,7 @@ import re
 import signal
 import socket
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from urllib.parse import quote
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.serverapp import ServerApp
-from jupyter_server.utils import url_path_join
+from jupyter_server.utils import ensure_async, url_path_join
 from tornado import httpserver, web
 from traitlets.config import Config
 
@@ -30,6 +32,9 @@ from . import workcopy
 SITE_FOLDER = "proving_site_folder"
 """The key of the server's `tornado_settings` that names the folder of the built site."""
 
+_SETTLE_SECONDS = 3.0
+_SHUTDOWN_SECONDS = 10.0
+_STOP_SECONDS = 15.0
 _ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 
 _TYPES = mimetypes.MimeTypes(filenames=())
@@ -76,11 +81,45 @@ class LocalServer(ServerApp):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), self._stop_once)
 
+    def stop(self, from_signal: bool = False) -> None:
+        """Stop, and do so even where the cleaning up fails or hangs."""
+        super().stop(from_signal)
+        self.io_loop.add_callback(self.io_loop.call_later, _STOP_SECONDS, self.io_loop.stop)
+
+    async def cleanup_kernels(self) -> None:
+        """Shut the kernels down, and kill those that do not follow.
+
+        Jupyter's own way fails on a kernel that is just being restarted, and then never ends.
+        """
+        kernels = [self._kernel(kernel) for kernel in self.kernel_manager.list_kernel_ids()]
+        with suppress(Exception):
+            await asyncio.wait_for(_settled(kernels), _SETTLE_SECONDS)
+        for kernel in kernels:
+            await _kill_if_starting(kernel)
+        with suppress(Exception):
+            await asyncio.wait_for(super().cleanup_kernels(), _SHUTDOWN_SECONDS)
+        for kernel in self.kernel_manager.list_kernel_ids():
+            await ensure_async(self._kernel(kernel).shutdown_kernel(now=True))
+
+    def _kernel(self, kernel: str) -> Any:
+        return self.kernel_manager.get_kernel(kernel)
+
     def _stop_once(self, number: int, _frame: object) -> None:
         if self.stopped_by is not None:
             return
         self.stopped_by = signal.Signals(number)
         self.stop(from_signal=True)
+
+
+async def _settled(kernels: list[Any]) -> None:
+    while not all(kernel.ready.done() for kernel in kernels):
+        await asyncio.sleep(0.1)
+
+
+async def _kill_if_starting(kernel: Any) -> None:
+    """Kill a kernel that has run nothing yet: asked to stop, it would answer with a traceback."""
+    if kernel.execution_state in {"starting", "restarting"} and kernel.provisioner:
+        await kernel.provisioner.kill()
 
 
 def set_environment(place: Place) -> None:

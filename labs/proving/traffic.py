@@ -8,12 +8,12 @@ What the client sees is half of the truth: an engine that publishes a port throu
 own accepts connections for a server that has stopped listening, and cuts them at once.
 Whether the *server* had taken a request is told by the server's own log (`parse_handlers`) or, for
 servers that send headers first and a slow body after, by the headers having arrived
-(`Report.in_flight`).
+(`Report.under_way`).
 
 Three clocks are in play, and two of them are the same: handlers and the engine's stop times are on
 the engine's clock, requests are on the client's.
 `in_flight` and `lost` therefore match handlers with requests by id and never by time, while
-`Report.in_flight` and `Report.lost` expect a moment of the client's clock.
+`Report.under_way` and `Report.lost` expect a moment of the client's clock.
 """
 
 from __future__ import annotations
@@ -105,21 +105,21 @@ class Report:
         """The number of requests whose answer took longer than the load allows."""
         return self._count(Outcome.TIMED_OUT)
 
-    def in_flight(self, at: float) -> tuple[Request, ...]:
-        """Return the requests whose answer had begun but not ended at a moment.
+    def under_way(self, since: float) -> tuple[Request, ...]:
+        """Return the requests that the server was answering at a moment or after it.
 
-        `at` is in unix seconds of the client's clock.
+        `since` is in unix seconds of the client's clock.
         Only requests whose headers had arrived are counted: these the server has surely taken.
         """
         return tuple(
             request
             for request in self.requests
-            if request.headers_at is not None and request.headers_at < at < request.ended_at
+            if request.headers_at is not None and request.ended_at > since
         )
 
-    def lost(self, at: float) -> tuple[Request, ...]:
-        """Return those in flight at a moment whose answer never became complete."""
-        return tuple(request for request in self.in_flight(at) if not request.complete)
+    def lost(self, since: float) -> tuple[Request, ...]:
+        """Return those under way at a moment or after it whose answer never became complete."""
+        return tuple(request for request in self.under_way(since) if not request.complete)
 
     def _count(self, outcome: Outcome) -> int:
         return sum(request.outcome is outcome for request in self.requests)
@@ -426,7 +426,7 @@ class StopUnderLoad:
     """What a stop did to the requests that the server had taken."""
 
     in_flight: int
-    """Requests in the server's hands at the moment of the signal."""
+    """Requests in the server's hands at the signal."""
     lost: int
     """Those of them that never got a whole answer."""
     sent: int
@@ -440,14 +440,16 @@ def stop_under_load(
 ) -> StopUnderLoad:
     """Return what a signal at a moment did to the requests in flight.
 
-    With the `handlers` of the server's log, `at` is on the engine's clock; without them the arrival
-    of the headers decides, and `at` is on the client's clock (`time.time()` just before the stop).
-    (The engine notes a signal after it has sent it, when requests may already have been cut.)
+    With the `handlers` of the server's log, `at` is the engine's time of the signal, and what was
+    in flight then is counted.
+    Without them `at` is the client's time (`time.time()`) just before it asked for the stop, and
+    what was under way from then on is counted: an engine notes a signal only after it has sent it,
+    when requests may already have been cut.
     For a server that had to be killed, `at` is the moment of SIGKILL: the grace period later.
     Raises `CouldNotMeasure` where nothing was in flight, since such a stop proves nothing.
     """
     if handlers is None:
-        taken, without_answer = len(report.in_flight(at)), len(report.lost(at))
+        taken, without_answer = len(report.under_way(at)), len(report.lost(at))
     else:
         ours = {request.id for request in report.requests}
         handlers = [handler for handler in handlers if handler.id in ours]

@@ -1,0 +1,317 @@
+"""What breaks ends in a sentence for a person, and leaves the engine as it was."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from proving import bases, leftovers, private, system
+from proving import engine as engines
+from proving.errors import (
+    BuildError,
+    ClaimFailed,
+    ContainerError,
+    CouldNotMeasure,
+    EngineError,
+    ProvingError,
+)
+from proving.image import Image
+from proving.lab import Lab
+from proving.paths import LABS
+
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("nothing_left")]
+
+GONE_WITHIN_SECONDS = 15
+SLUG = "09-process-management"
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    """A lab that is closed at the end, whatever happens."""
+    with Lab("a-test") as opened:
+        yield opened
+
+
+def write(folder: Path, dockerfile: str) -> Path:
+    """Write a Dockerfile into a folder and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+    return folder
+
+
+SLEEPER = 'ARG SLIM=debian:13-slim\nFROM ${SLIM}\nCMD ["sleep", "600"]\n'
+
+
+def test_a_dockerfile_that_does_not_build(lab, tmp_path):
+    """The failing step is named, with its last lines."""
+    context = write(
+        tmp_path, "ARG SLIM=debian:13-slim\nFROM ${SLIM}\nRUN echo last words && false\n"
+    )
+
+    with pytest.raises(BuildError, match=r"RUN echo last words && false failed") as caught:
+        lab.build(context)
+
+    assert "last words" in str(caught.value)
+
+
+def test_a_dockerfile_that_cannot_be_read(lab, tmp_path):
+    """There is no step to name: the builder's own words are quoted."""
+    context = write(tmp_path, "FRM scratch\n")
+
+    with pytest.raises(BuildError, match="stopped before its first step"):
+        lab.build(context)
+
+
+def test_a_folder_without_a_dockerfile(lab, tmp_path):
+    """The sentence names the folder."""
+    with pytest.raises(ProvingError, match="no Dockerfile"):
+        lab.build(tmp_path)
+
+
+def test_a_folder_named_like_an_option(lab, tmp_path):
+    """A build context may have any name that a folder can have."""
+    context = write(tmp_path / "--privileged", SLEEPER)
+
+    assert lab.build(context).id.startswith("sha256:")
+
+
+def test_an_image_named_like_an_option(engine, tmp_path):
+    """A name that looks like an option is taken as a name, and refused as a bad one."""
+    context = write(tmp_path, "FROM scratch\nCOPY Dockerfile /\n")
+
+    with pytest.raises(BuildError, match="invalid"):
+        Image(engine, context, tag="--output=/etc").build()
+
+
+@pytest.mark.parametrize("name", ["--privileged", "-v/:/host", "no-such-image:at-all"])
+def test_a_container_of_an_image_that_is_not_there(lab, name):
+    """Whatever the name looks like, nothing is started and the sentence says why."""
+    with pytest.raises(ContainerError, match="did not start"), lab.start(name):
+        pass
+
+
+def test_a_container_that_never_becomes_ready(lab, tmp_path):
+    """It is not waited for without end, and its last lines are told."""
+    image = lab.build(write(tmp_path, SLEEPER))
+    impatient = lab.start(image, ready="never", ready_seconds=1)
+
+    with pytest.raises(ContainerError, match="was not ready within 1 s"), impatient:
+        pass
+
+
+def test_a_container_that_ends_before_it_is_ready(lab, tmp_path):
+    """The exit status and the last words are told at once."""
+    image = lab.build(write(tmp_path, SLEEPER))
+    failing = lab.start(image, command=["sh", "-c", "echo no setting; exit 3"], ready="ready")
+
+    with pytest.raises(ContainerError, match=r"(?s)exit status 3.*no setting"), failing:
+        pass
+
+
+def test_a_container_that_has_ended_cannot_be_stopped(lab, tmp_path):
+    """A stop that did not happen gives no figure."""
+    image = lab.build(write(tmp_path, SLEEPER))
+    with lab.start(image, command=["true"]) as app:
+        app.wait()
+
+        with pytest.raises(CouldNotMeasure, match="had ended before"):
+            app.stop_gracefully(10)
+
+
+def test_a_claim_that_does_not_hold_is_raised(lab, capsys):
+    """Which figure, of which arm, what was expected, what was found."""
+    slow = {"stop_seconds": 10.2, "exit_status": 137, "pid_1": "sh"}
+
+    with pytest.raises(ClaimFailed, match=r"good: time to stop: expected ≤ 2.0 s .*found 10.2 s"):
+        lab.claim("P1", bad=slow, good=slow)
+
+
+def test_an_arm_that_could_not_be_measured_is_not_a_pass(lab, capsys):
+    """The other arm's figures do not make up for it."""
+
+    def measure(image: Any) -> dict[str, Any]:
+        raise CouldNotMeasure("The clock stood still.")
+
+    with pytest.raises(CouldNotMeasure, match=r"could not be measured.*clock stood still"):
+        lab.claim("P1", **lab.measure(measure, bad=None, good=None))  # type: ignore[arg-type]
+
+
+def test_a_cell_that_is_run_twice(tmp_path):
+    """A second `Lab` of the same name takes the first one's place, with nothing left of that."""
+    context = write(tmp_path, SLEEPER)
+    first = Lab("a-test")
+    first.start(first.build(context)).start()
+    with Lab("a-test") as second:
+        second.build(context)
+        second.build(context)
+
+        assert [] == second.engine.docker.containers.list(
+            all=True, filters={"label": f"{leftovers.RUN_LABEL}={first.run}"}
+        )
+
+
+def proof(*words: str) -> subprocess.Popen[str]:
+    """Start the runner of the labs in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "proving.prove", "labs", *words],
+        env={**os.environ, "PYTHONPATH": str(LABS)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def until(condition: Callable[[], Any], seconds: float) -> Any:
+    """Wait until a condition gives something true, and return that."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.2)
+    return condition()
+
+
+def containers_of_runs(engine: Any) -> list[Any]:
+    """Return the containers on the engine that any run has started."""
+    found: list[Any] = engine.docker.containers.list(
+        all=True, filters={"label": leftovers.RUN_LABEL}, ignore_removed=True
+    )
+    return found
+
+
+def nothing_of_runs(engine: Any) -> bool:
+    """Tell whether neither containers nor images of a run are on the engine."""
+    images = engine.docker.images.list(filters={"reference": f"{leftovers.IMAGES_OF_RUNS}/*"})
+    return not containers_of_runs(engine) and not images
+
+
+def in_mid_lab(engine: Any) -> subprocess.Popen[str]:
+    """Return a runner whose lab has started containers."""
+    runner = proof("P1")
+
+    assert until(lambda: containers_of_runs(engine), 60), "the lab did not start"
+    return runner
+
+
+def processes_of(runner: subprocess.Popen[str], word: str) -> list[psutil.Process]:
+    """Return the processes below a runner whose command line has a word."""
+    below = psutil.Process(runner.pid).children(recursive=True)
+    return [process for process in below if word in " ".join(process.cmdline())]
+
+
+def test_ctrl_c_in_mid_lab(engine):
+    """One Ctrl-C ends the run with a sentence."""
+    runner = in_mid_lab(engine)
+    runner.send_signal(signal.SIGINT)
+    output, _ = runner.communicate(timeout=40)
+
+    assert 130 == runner.returncode
+    assert "Stopped; nothing is left on the engine." in output
+    assert "Traceback" not in output
+    assert until(lambda: nothing_of_runs(engine), GONE_WITHIN_SECONDS)
+
+
+def test_a_kernel_that_is_killed_in_mid_lab(engine):
+    """The runner says that the claim could not be measured; the watchdog cleans up."""
+    runner = in_mid_lab(engine)
+    (kernel,) = processes_of(runner, "ipykernel_launcher")
+    kernel.kill()
+
+    assert until(lambda: nothing_of_runs(engine), GONE_WITHIN_SECONDS)
+    output, _ = runner.communicate(timeout=60)
+    assert runner.returncode == 1
+    assert "could not be measured" in output
+    assert "Traceback" not in output
+
+
+def test_a_runner_that_is_killed_in_mid_lab(engine):
+    """Its kernel notices, and the watchdog cleans up."""
+    runner = in_mid_lab(engine)
+    runner.kill()
+
+    assert until(lambda: nothing_of_runs(engine), GONE_WITHIN_SECONDS)
+    runner.communicate()
+
+
+def test_all_of_it_killed_at_once(engine):
+    """What then is left, the clean-up finds by label and by name."""
+    runner = in_mid_lab(engine)
+    dogs = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if "proving.watchdog" in (process.info["cmdline"] or [])
+    ]
+    for process in [*dogs, *psutil.Process(runner.pid).children(recursive=True)]:
+        process.kill()
+    runner.kill()
+    runner.communicate()
+    left = len(containers_of_runs(engine))
+    leftovers.remove(engine.docker)
+
+    assert left > 0
+    assert nothing_of_runs(engine)
+
+
+def test_two_labs_at_once_on_one_engine():
+    """Neither sees, or removes, what the other has."""
+    first, second = proof("P1"), proof("P1")
+    outputs = [runner.communicate(timeout=120)[0] for runner in (first, second)]
+
+    assert [0, 0] == [first.returncode, second.returncode], outputs
+
+
+@pytest.mark.parametrize("word", ["P99", "--oops", "12"])
+def test_a_word_that_names_nothing(word):
+    """The runner says what it does not know and proves nothing."""
+    runner = proof("--", word)
+    output, _ = runner.communicate(timeout=30)
+
+    assert runner.returncode == 2
+    assert "There is no claim" in output
+
+
+@pytest.fixture
+def mortal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: Any) -> Iterator[Any]:
+    """An engine that a test may kill: a private one of another checkout."""
+    if not sys.platform.startswith("linux") or system.elevation() is None:
+        pytest.skip("a second engine needs Linux with root or sudo")
+    monkeypatch.setattr(private, "ROOT", tmp_path)
+    monkeypatch.setattr(private, "STATE", tmp_path / ".engine")
+    if private.missing_packages():
+        private.install()
+    slim = bases.ready(engine, ["SLIM"])["SLIM"]
+    second = engines.Engine(private.start(), "a test")
+    second.docker.images.load(engine.docker.images.get(slim.reference).save(named=True))
+    monkeypatch.setenv("DOCKER_HOST", second.url)
+    yield second
+    private.erase()
+
+
+def test_an_engine_that_dies_in_mid_lab(mortal, tmp_path):
+    """The sentence says so; started again, the engine can be cleaned; erased, it is gone."""
+    lab = Lab("a-test")
+    image = lab.build(write(tmp_path / "context", SLEEPER))
+    app = lab.start(image).start()
+    (dockerd,) = [process for process in private._processes() if process.name() == "dockerd"]
+    dockerd.kill()
+    with pytest.raises(EngineError, match="went away") as caught:
+        app.processes()
+    lab.close()
+    url = private.start()
+    left = leftovers.remove(engines.Engine(url, "a test").docker)
+
+    assert "nox -s clean" in str(caught.value)
+    assert left > 0
+    assert private.erase()
+    assert not private.socket().exists()
+    assert not (tmp_path / ".engine").exists()
