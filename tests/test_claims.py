@@ -113,7 +113,7 @@ def test_figures_and_arms_of_checks_are_declared():
         for check in claim.must:
             assert check.left.partition(".")[2] in claim.figures, claim.id
             for arm in check.arms():
-                folder = claims.IMAGES / claim.id / arm
+                folder = claims.IMAGES / claim.id / arm.replace("_", "-")
                 assert (folder / "Dockerfile").is_file(), (claim.id, arm)
 
 

@@ -194,6 +194,27 @@ class Container(DockerContainer):
         with talking_to(self.engine):
             return bytes(self.get_wrapped_container().logs()).decode(errors="replace")
 
+    def wait_for_log(self, pattern: str, *, times: int = 1, seconds: float = 20.0) -> int:
+        """Wait until the log matches a pattern this many times; return how often it does.
+
+        After the given seconds it returns what it has found by then.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            found = len(re.findall(pattern, self.log_text(), re.MULTILINE))
+            if found >= times or time.monotonic() > until:
+                return found
+            time.sleep(0.1)
+
+    def get(self, port: int, path: str = "/") -> int | None:
+        """Request a path of a published port; return the HTTP status, or None where none came."""
+        import httpx
+
+        try:
+            return httpx.get(f"http://{self.address(port)}{path}", timeout=5).status_code
+        except (CouldNotMeasure, httpx.TransportError):
+            return None
+
     def log_bytes(self) -> int:
         """Return how many bytes the engine has of the container's stdout and stderr."""
         with talking_to(self.engine):

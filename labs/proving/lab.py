@@ -119,7 +119,7 @@ class Lab:
 
     def _build(self, claim_id: str, names: Sequence[str]) -> tuple[Image, ...]:
         claim = claims.get(claim_id)
-        taken = [claim.exchanged(name) if self.exchanged else name for name in names]
+        taken = [_folder(claim, name, self.exchanged) for name in names]
         files = [Path(claim_id, name, "Dockerfile") for name in taken]
         for file in files:
             if not (claims.IMAGES / file).is_file():
@@ -278,6 +278,12 @@ class Lab:
 
         answer = exercises.check(self, folder)
         _display(exercises.bundle(answer))
+
+
+def _folder(claim: Claim, arm: str, exchanged: bool) -> str:
+    """Return the folder of an arm: names have underscores in Python, and dashes on disk."""
+    name = arm.replace("-", "_")
+    return (claim.exchanged(name) if exchanged else name).replace("_", "-")
 
 
 def _call(function: Callable[[Image], Figures], image: Image) -> Callable[[], Figures]:

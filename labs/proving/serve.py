@@ -118,7 +118,7 @@ async def _settled(kernels: list[Any]) -> None:
 
 async def _kill_if_starting(kernel: Any) -> None:
     """Kill a kernel that has run nothing yet: asked to stop, it would answer with a traceback."""
-    if kernel.execution_state in {"starting", "restarting"} and kernel.provisioner:
+    if getattr(kernel, "execution_state", None) == "starting" and kernel.provisioner:
         await kernel.provisioner.kill()
 
 

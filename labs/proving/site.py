@@ -451,7 +451,7 @@ class MeasuredRole(SphinxRole):
             ratio = float(values[0]) / float(values[1])
         except (ValueError, ZeroDivisionError) as error:
             raise ClaimsFileError(f"{' / '.join(names)} has no value: {error}.") from error
-        return f"{ratio:.1f}" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f}"
+        return f"{ratio:.2g}" if ratio < 10 else f"{float(f'{ratio:.2g}'):,.0f}"
 
 
 def _told(results: Results, name: str, value: claims.Value) -> str:
