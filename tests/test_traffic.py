@@ -318,6 +318,7 @@ def test_stop_is_summed_up_by_the_headers() -> None:
             request("early", Outcome.ANSWERED, 1, 1.1, 2),
             request("kept", Outcome.ANSWERED, 3, 3.1, 6),
             request("lost", Outcome.CUT, 3, 3.1, 5.1),
+            request("lost, begun before the signal came", Outcome.CUT, 5.05, 5.06, 5.1),
             request("not taken", Outcome.CUT, 4.9, None, 5.1),
             request("late", Outcome.REFUSED, 5.2, None, 5.2),
         )
@@ -325,7 +326,7 @@ def test_stop_is_summed_up_by_the_headers() -> None:
 
     got = stop_under_load(report, 5.0)
 
-    assert (got.in_flight, got.lost, got.sent, got.answered) == (2, 1, 5, 2)
+    assert (got.in_flight, got.lost, got.sent, got.answered) == (3, 2, 6, 2)
 
 
 def test_stop_with_nothing_in_flight_could_not_be_measured() -> None:
