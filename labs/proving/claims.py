@@ -262,12 +262,17 @@ def _judge_check(claim: Claim, check: Check, arms: Arms) -> CheckResult:
     unit = figure.unit if figure else "text"
     arm, _, name = check.left.partition(".")
     return CheckResult(
-        sentence=f"{arm.replace('_', ' ')}: {figure.label.lower() if figure else name}",
+        sentence=f"{arm.replace('_', ' ')}: {_in_sentence(figure.label) if figure else name}",
         holds=bool(_COMPARE[check.relation](left, limit)),
         expected=_expectation(check, limit, unit),
         found=humanize(left, unit),
         check=check,
     )
+
+
+def _in_sentence(label: str) -> str:
+    """Return a label as it stands within a sentence: names such as PID keep their capitals."""
+    return label if label[:2].isupper() else label[:1].lower() + label[1:]
 
 
 def _expectation(check: Check, limit: Value, unit: str) -> str:

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import claims, engine, leftovers, recorded
+from . import claims, engine, leftovers, readme, recorded
 from .claims import MIME, Claim, Verdict
 from .errors import ProvingError
 from .lab import RUN_VARIABLE, TEETH_VARIABLE
@@ -277,6 +277,7 @@ def record(words: Sequence[str]) -> int:
             say(f"{notebook.name} is left as it was: " + " ".join(faults))
             continue
         _write_back(notebook, content, proofs, seconds)
+        readme.refresh()
         say(f"Recorded {notebook.name} in {seconds:.0f} s.")
     return kept
 
