@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+from docutils.nodes import reference
+from notfound.utils import replace_uris
+
 sys.path.insert(0, str(Path(__file__).parent / "labs"))
 
 # -- Project -----------------------------------------------------------------
@@ -73,3 +76,13 @@ copybutton_exclude = ".linenos, .gp, .go"
 
 # The local server answers from below this path; elsewhere: `-D notfound_urls_prefix=/`.
 notfound_urls_prefix = "/site/"
+
+
+def setup(app):
+    """Let the links of that page lead somewhere from any depth, as its style sheets do."""
+
+    def absolute(app, doctree, page):
+        if page == app.config.notfound_pagename:
+            replace_uris(app, doctree, reference, "refuri")
+
+    app.connect("doctree-resolved", absolute)

@@ -576,6 +576,15 @@ def open_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         yield page, {"title": f"Open the lab: {lab.title}", "body": body}, "page.html"
 
 
+def level_captions(_app: Sphinx, _page: str, _name: str, context: dict[str, Any], _: Any) -> None:
+    """Give the captions of the sidebar, which have the role of a heading, a heading's level."""
+    tree = context.get("furo_navigation_tree")
+    if tree:
+        context["furo_navigation_tree"] = tree.replace(
+            'role="heading"', 'role="heading" aria-level="2"'
+        )
+
+
 def _own_version() -> int:
     """Return a number that changes with the code whose output the pages hold."""
     sources = (claims.__file__, figures.__file__, recorded.__file__, show.__file__, __file__)
@@ -596,4 +605,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_role("lab", LabRole())
     app.add_role("count", CountRole())
     app.connect("html-collect-pages", open_pages)
+    app.connect("html-page-context", level_captions, priority=900)  # after the theme's own
     return {"env_version": _own_version(), "parallel_read_safe": True, "parallel_write_safe": True}

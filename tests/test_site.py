@@ -1,0 +1,373 @@
+"""The Sphinx extension, on a site of one page, one lab and two claims."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from proving import claims, recorded, show
+from sphinx.cmd.build import build_main
+
+ROOT = Path(__file__).parents[1]
+
+CONF = """
+extensions = ["myst_nb", "sphinx_design", "proving.site"]
+nb_execution_mode = "off"
+suppress_warnings = ["mystnb.unknown_mime_type"]
+exclude_patterns = ["_build"]
+html_theme = "basic"
+"""
+CLAIMS = """
+[settings]
+grace_seconds = 10
+
+[[claim]]
+id = "P1"
+chapter = "09-some-lab"
+advice = "Some `advice`"
+bad = "the bad one"
+good = "the good one"
+[claim.figures]
+stop_seconds = { label = "Time to stop", unit = "s" }
+exit_status = { label = "Exit status", unit = "status" }
+pid_1 = { label = "Process 1", unit = "text" }
+
+[[claim]]
+id = "P2"
+chapter = "09-some-lab"
+advice = "More advice"
+bad = "b"
+good = "g"
+"""
+RECORD = {
+    "id": "P1",
+    "verdict": "holds",
+    "arms": {
+        "bad": {"stop_seconds": 12.0, "exit_status": 137, "pid_1": "sh"},
+        "good": {"stop_seconds": 0.5, "exit_status": 0, "pid_1": "app"},
+    },
+    "settings": {"grace_seconds": 10},
+    "timelines": {"bad": {"kill_at": 10.0, "died_at": 12.0, "grace_seconds": 10}},
+    "environment": {"engine": "Some Engine", "engine_version": "1.0"},
+    "measured_at": "2001-02-03T04:05:06Z",
+}
+
+
+class Site:
+    """A small site in a folder; `build` returns a page and the warnings."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.put("conf.py", CONF)
+        self.put("labs/claims.toml", CLAIMS)
+        for arm, command in (("bad", "CMD app"), ("good", 'CMD ["app"]'), ("other", "CMD x")):
+            self.put(f"labs/images/P1/{arm}/Dockerfile", f"FROM base\nCOPY . .\n{command}\n")
+        self.put("labs/images/apps/app.py", "print()\n")
+        self.record()
+
+    def put(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def record(self, **changes) -> None:
+        card = {claims.MIME: {**RECORD, **changes}, "text/html": "<p>the card</p>"}
+        output = {"output_type": "display_data", "metadata": {}, "data": card}
+        cells = [
+            {"cell_type": "markdown", "metadata": {}, "id": "a", "source": "# Some lab"},
+            {
+                "cell_type": "code",
+                "metadata": {"claim": "P1"},
+                "id": "b",
+                "source": "1",
+                "execution_count": 1,
+                "outputs": [output],
+            },
+        ]
+        spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        content = {"cells": cells, "nbformat": 4, "nbformat_minor": 5}
+        content["metadata"] = {"kernelspec": spec, "language_info": {"name": "python"}}
+        path = self.put("labs/09-some-lab.ipynb", json.dumps(content))
+        content["metadata"]["proving"] = {
+            "decides": claims.decides(
+                path, self.root / "labs/images", self.root / "labs/claims.toml"
+            ),
+            "outputs": recorded.outputs_hash(content),
+            "recorded_at": "2001-02-03T04:05:06Z",
+            "seconds": 75.0,
+            "environment": RECORD["environment"],
+        }
+        path.write_text(json.dumps(content), encoding="utf-8")
+
+    def build(self, capsys, source, page="index") -> tuple[str, str]:
+        self.put("index.md", f"# Title\n\n{source}\n\n```{{toctree}}\n:glob:\nlabs/*\n```\n")
+        claims.load.cache_clear()
+        out = self.root / "_build" / "html"
+        build_main(["-q", "-n", "-b", "html", str(self.root), str(out)])
+        html = (out / f"{page}.html").read_text(encoding="utf-8")
+        return html, capsys.readouterr().err
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def test_the_card_in_a_page_is_the_card_of_the_notebook(site, capsys):
+    """One renderer; the page adds an address that stays."""
+    html, warnings = site.build(capsys, "```{claim} P1\n```")
+
+    claim = claims.load(site.root / "labs/claims.toml")["P1"]
+    assert "" == warnings
+    assert 'id="claim-P1"' in html
+    assert show.card_html(claim, RECORD) in html
+
+
+def test_a_figure_inside_a_sentence_leads_to_its_card(site, capsys):
+    """With its unit, and a title that says where and when it was measured."""
+    source = "It took {measured}`P1.bad.stop_seconds`.\n\n```{claim} P1\n```"
+    html, warnings = site.build(capsys, source)
+
+    assert "" == warnings
+    link = re.search(r"It took <a[^>]*>.*?</a>", html)[0]
+    assert "12.0 s" in link
+    assert 'href="#claim-P1"' in link
+    assert "measured on 3 February 2001, Some Engine 1.0" in link
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("P1.bad.exit_status", "137 (killed by SIGKILL)"),
+        ("P1.grace_seconds", "10 s"),
+        ("P1.good.pid_1", "app"),
+        ("P1.bad.stop_seconds / P1.good.stop_seconds", "24"),
+        ("P1.good.stop_seconds / P1.bad.stop_seconds", "0.042"),
+    ],
+)
+def test_figures_settings_and_ratios_can_be_quoted(site, capsys, name, expected):
+    """Each as people read it."""
+    html, warnings = site.build(capsys, f"So {{measured}}`{name}`.\n\n```{{claim}} P1\n```")
+
+    assert "" == warnings
+    assert f">{expected}<" in html
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("{measured}`P1.bad.nothing`", "P1.bad.nothing was not recorded"),
+        ("{measured}`P2.bad.stop_seconds`", "no recorded lab has a result of it"),
+        ("{measured}`P9.bad.stop_seconds`", "There is no claim 'P9'"),
+        ("{measured}`P1.bad.pid_1 / P1.good.pid_1`", "has no value"),
+        ("{measured}`P1.bad.stop_seconds / P1.good.exit_status`", "has no value"),
+        ("```{claim} P9\n```", "There is no claim 'P9'"),
+        ("```{claim} P1\n:predict: bad.pid_1\n```", "cannot be predicted"),
+        ("```{claim} P1\n:predict: bad.nothing\n```", "was not recorded"),
+        ("```{timeline} P9\n```", "There is no claim 'P9'"),
+        ("```{arms} P1\n:bad-lines: ^RUN\n```", "matches no line of P1/bad"),
+        ("```{arms} P1\n:bad-lines: (\n```", "is no regular expression"),
+        ("```{arms} P1\n:variants: none\n```", "P1/none has no file Dockerfile"),
+        ("```{arms} P2\n```", "P2/bad has no file Dockerfile"),
+        ("{claim}`P9`", "P9"),
+        ("{lab}`Open <10-other>`", "There is no lab '10-other'"),
+        ("{count}`sheep`", "Nothing counts 'sheep'"),
+    ],
+)
+def test_what_cannot_be_found_is_a_warning_and_no_crash(site, capsys, source, told):
+    """A strict build fails with a sentence at the line; a lenient one has the page."""
+    html, warnings = site.build(capsys, source)
+
+    assert told in warnings
+    assert "index.md" in warnings
+    assert "Title" in html
+
+
+def test_a_claim_without_a_result_has_a_box_that_says_so(site, capsys):
+    """That is a state of the guide, not a mistake of the page."""
+    html, warnings = site.build(
+        capsys, "```{claim} P2\n:predict: bad.x\n```\n```{timeline} P2\n```"
+    )
+
+    assert "" == warnings
+    assert 2 == html.count("○ not proved yet")
+    assert "pg-predict" not in html
+
+
+def test_a_prediction_stands_before_the_card_and_hides_nothing_itself(site, capsys):
+    """Without JavaScript the question stays hidden and the card is there."""
+    html, _ = site.build(
+        capsys, "```{claim} P1\n:predict: bad.stop_seconds\n:question: How <long>?\n```"
+    )
+
+    form = re.search(r"<form.*?</form>", html, re.DOTALL)[0]
+    assert html.index("<form") < html.index('id="claim-P1"')
+    assert 'class="pg-predict" hidden' in form
+    assert 'data-value="12.0"' in form
+    assert "How &lt;long&gt;?" in form
+    assert "data-covered" not in html
+
+
+def test_a_timeline_is_drawn_from_the_record(site, capsys):
+    """The figure of the package, as it is."""
+    html, warnings = site.build(capsys, "```{timeline} P1\n```")
+
+    assert "" == warnings
+    assert "KILL is sent after 10.0 s" in html
+
+
+def test_arms_stand_side_by_side_with_the_deciding_lines_marked(site, capsys):
+    """The real files are included, and the marks are found by pattern."""
+    source = (
+        "```{arms} P1\n:bad-lines: ^CMD\n:good-lines: ^CMD\n"
+        ":good-files: Dockerfile apps/app.py\n:shared: apps/app.py\n:variants: other\n```"
+    )
+    html, warnings = site.build(capsys, source)
+
+    marked = [re.sub(r"<[^>]+>", "", m) for m in re.findall(r'class="hll">(.*?)\n', html)]
+    assert "" == warnings
+    assert ["CMD app", 'CMD ["app"]'] == marked
+    assert "labs/images/P1/other/Dockerfile" in html
+    assert 2 == html.count("labs/images/apps/app.py</span>")
+    assert "Both arms run app.py" in html
+
+
+def test_every_claim_is_listed_with_its_verdict_and_address(site, capsys):
+    """Proved or not, and a proved one leads to its card."""
+    html, warnings = site.build(capsys, "```{claim} P1\n```\n\n```{claims-table}\n```")
+
+    rows = {
+        m[1]: re.sub(r"<[^>]+>", " ", m[2])
+        for m in re.finditer(r'<tr[^>]*id="(P\d)">(.*?)</tr>', html, re.DOTALL)
+    }
+    assert "" == warnings
+    assert ["P1", "P2"] == list(rows)
+    assert "● holds" in rows["P1"]
+    assert "○ not proved yet" in rows["P2"]
+    assert "9 · Some lab" in html
+
+
+def test_a_claim_is_linked_to_the_claims_page_where_it_has_no_card(site, capsys):
+    """Links to claims never break while the chapters are being written."""
+    html, warnings = site.build(
+        capsys, "See {claim}`P2` and {claim}`this <P1>`.\n\n```{claims-table}\n```"
+    )
+
+    assert "" == warnings
+    assert 'href="#P2"' in html
+    assert re.search(r'href="#P1"[^>]*>.*?this', html)
+
+
+def test_the_status_of_each_lab_tells_when_on_what_and_how_long(site, capsys):
+    """And how many of its claims hold."""
+    html, warnings = site.build(capsys, "```{status-table}\n```")
+
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+    assert "" == warnings
+    assert "Some lab 3 February 2001 Some Engine 1.0 1 min 15 s 1 of 1 hold ● as recorded" in text
+
+
+def test_a_changed_build_context_makes_results_stale_everywhere(site, capsys):
+    """The card, the figure in a sentence and the status page all say it."""
+    site.put("labs/images/P1/bad/Dockerfile", "FROM base\nCMD other\n")
+    source = "{measured}`P1.bad.stop_seconds`\n\n```{claim} P1\n```\n\n```{status-table}\n```"
+    html, warnings = site.build(capsys, source)
+
+    assert "" == warnings
+    assert "12.0 s ▲" in html
+    assert '<p class="pg-stale">' in html
+    assert "▲ stale" in html
+
+
+def test_an_edited_output_is_told(site, capsys):
+    """Somebody typed a number into the notebook."""
+    path = site.root / "labs/09-some-lab.ipynb"
+    path.write_text(path.read_text("utf-8").replace("12.0", "99.0"), encoding="utf-8")
+
+    html, _ = site.build(capsys, "```{claim} P1\n```")
+
+    assert "are not those that its recorded run wrote" in html
+
+
+def test_a_page_is_built_again_when_its_notebook_changes(site, capsys):
+    """Sphinx knows what a page depends on."""
+    source = "```{claim} P1\n```"
+    before, _ = site.build(capsys, source)
+    site.record(verdict="does not hold", reason="Too soon.")
+    after, _ = site.build(capsys, source)
+
+    assert "● holds" in before
+    assert "▲ does not hold" in after
+
+
+def test_each_lab_has_a_page_that_tells_how_to_open_it(site, capsys):
+    """Where no server answers at its address with the lab itself."""
+    source = "{lab}`Open this lab <09-some-lab>`"
+    html, warnings = site.build(capsys, source)
+    opened, _ = site.build(capsys, source, page="open/09-some-lab")
+
+    assert "" == warnings
+    assert 'href="open/09-some-lab.html"' in html
+    assert "Open the lab: Some lab" in opened
+    assert 'href="../labs/09-some-lab.html"' in opened
+
+
+def test_numbers_of_claims_are_counted(site, capsys):
+    """The front page types none of them."""
+    html, _ = site.build(capsys, "{count}`proved` of {count}`claims` in {count}`chapters`")
+
+    assert "1 of 2 in 1" in html
+
+
+def test_a_broken_notebook_is_a_warning(site, capsys):
+    """The sentence names the file."""
+    site.put("labs/10-broken.ipynb", '{"cells": 1}')
+    site.put("conf.py", CONF.replace('"_build"', '"_build", "labs/10*"'))
+
+    _, warnings = site.build(capsys, "```{claim} P1\n```")
+
+    assert "10-broken.ipynb is no notebook" in warnings
+
+
+def test_the_extension_allows_parallel_reading_and_knows_its_own_version():
+    """A change of the renderer must build all pages again."""
+    from proving import site as extension
+
+    assert isinstance(extension._own_version(), int)
+    assert extension._own_version() == extension._own_version()
+
+
+def test_readme_and_front_page_give_the_same_commands():
+    """The commands are written once, in the include of the front page."""
+    commands = re.findall(
+        r"```sh\n(.*?)\n```", (ROOT / "guide/two-commands.inc").read_text("utf-8")
+    )
+
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert 2 == len(commands)
+    assert [command for command in commands if command not in readme] == []
+
+
+def test_the_settings_of_sphinx_stay_short_and_name_no_other_host():
+    """Everything that a page needs comes with the page."""
+    conf = (ROOT / "conf.py").read_text("utf-8")
+
+    assert len(conf.splitlines()) < 120
+    assert "http" not in conf
+    for name in ("proving.css", "proving.js"):
+        assert "//" not in re.sub(
+            r"^//.*", "", (ROOT / "_static" / name).read_text("utf-8"), flags=re.M
+        )
+
+
+def test_every_claim_quoted_by_a_chapter_exists():
+    """Also without a build, so that a typo is found in a second."""
+    known = tomllib.loads((ROOT / "labs/claims.toml").read_text("utf-8"))["claim"]
+    ids = {row["id"] for row in known}
+    text = "".join(path.read_text("utf-8") for path in (ROOT / "chapters").glob("*.md"))
+
+    quoted = set(re.findall(r"\{measured\}`(\w+)\.", text))
+    assert quoted
+    assert quoted <= ids
