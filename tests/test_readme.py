@@ -1,7 +1,6 @@
 """The README quotes recorded figures, and says the same commands as the site."""
 
 import pytest
-
 from proving import readme, recorded
 from proving.errors import ClaimsFileError
 from proving.paths import LABS, ROOT

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -116,13 +117,13 @@ def run_notebook(
         allow_errors=True,
         timeout=CELL_SECONDS,
         kernel_name="python3",
-        extra_arguments=["--IPKernelApp.log_level=40"],  # a notice on how kernels talk is no fault
         resources={"metadata": {"path": str(LABS)}},
     )
     errors: dict[str, str] = {}
     proofs: list[Proof] = []
     try:
-        with client.setup_kernel(env=_environment(run, exchanged)):
+        # What cells write to stderr is an output; the kernel's own words on ending are noise.
+        with client.setup_kernel(env=_environment(run, exchanged), stderr=subprocess.DEVNULL):
             for index, cell in enumerate(content.cells):
                 if cell.cell_type != "code":
                     continue
@@ -189,17 +190,54 @@ def _deciding(proof: Proof, arm: str) -> str:
 HEADER = f"{'ID':<4} {'verdict':<22} {'bad':<28} {'good':<28} {'time':>7}"
 
 
-def labs(words: Sequence[str], *, repeat: int, junit: Path | None) -> int:
+def labs(words: Sequence[str], *, junit: Path | None) -> int:
     """Prove the claims that are chosen and return how many do not hold."""
-    chosen = select(words)
     print(HEADER)
     proofs = [
         proof
-        for _ in range(repeat)
-        for notebook, only in chosen
+        for notebook, only in select(words)
         for proof in run_notebook(notebook, only, told=_tell)[0]
     ]
     return _finish([(p, "" if p.passed else p.reason) for p in proofs], junit, "labs")
+
+
+def series(words: Sequence[str], repeat: int) -> int:
+    """Prove the chosen claims many times over and return how many rounds of a claim failed.
+
+    What is done is kept after each round, so that an interrupted series goes on where it stopped;
+    a change of what decides the results begins it anew.
+    """
+    chosen = select(words)
+    decided = {str(notebook): claims.decides(notebook) for notebook, _ in chosen}
+    kept = REPORTS / f"repeat-{'-'.join(words) or 'all'}.json"
+    state = _read_series(kept, decided)
+    if state["rounds"]:
+        say(f"Going on after {state['rounds']} of {repeat} rounds.")
+    print(HEADER)
+    while state["rounds"] < repeat:
+        for notebook, only in chosen:
+            for proof in run_notebook(notebook, only, told=_tell)[0]:
+                state["verdicts"].setdefault(proof.claim.id, []).append(str(proof.verdict))
+        state["rounds"] += 1
+        REPORTS.mkdir(exist_ok=True)
+        kept.write_text(json.dumps(state), encoding="utf-8")
+    kept.unlink(missing_ok=True)
+    passed = failed = 0
+    for name, verdicts in state["verdicts"].items():
+        held = verdicts.count(Verdict.HOLDS)
+        print(f"{name:<4} held {held} times of {len(verdicts)}")
+        passed, failed = passed + held, failed + len(verdicts) - held
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return failed
+
+
+def _read_series(kept: Path, decided: Mapping[str, str]) -> dict[str, Any]:
+    fresh: dict[str, Any] = {"decides": dict(decided), "rounds": 0, "verdicts": {}}
+    try:
+        state: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return fresh
+    return state if state.get("decides") == fresh["decides"] else fresh
 
 
 def teeth(words: Sequence[str], *, junit: Path | None) -> int:
@@ -338,11 +376,17 @@ def ending_with_parent() -> Iterator[None]:
         over.set()
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of times: give 1 or more")
+    return int(text)
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="prove", description="Run the labs of the guide.")
     parser.add_argument("what", choices=("labs", "teeth", "record"))
     parser.add_argument("words", nargs="*", metavar="09|P1", help="a chapter or a claim")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="prove N times")
+    parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="prove N times")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
     return parser.parse_args(arguments)
 
@@ -358,7 +402,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return min(record(options.words), 1)
             if options.what == "teeth":
                 return min(teeth(options.words, junit=options.junit), 1)
-            return min(labs(options.words, repeat=options.repeat, junit=options.junit), 1)
+            if options.repeat > 1:
+                return min(series(options.words, options.repeat), 1)
+            return min(labs(options.words, junit=options.junit), 1)
     except ProvingError as error:
         print(f"\n{error}", file=sys.stderr)
         return 2
