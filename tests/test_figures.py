@@ -38,15 +38,20 @@ STOP = record(
 
 
 def drawings(html):
-    return [
-        ET.fromstring(svg)
-        for svg in re.findall(r"<svg xmlns.*?\n</svg>(?=\n<p|\n<fig)", html, re.DOTALL)
-    ]  # noqa: S314
+    found = re.findall(r"<svg xmlns.*?\n</svg>(?=\n<p|\n<fig)", html, re.DOTALL)
+    return [ET.fromstring(svg) for svg in found]  # noqa: S314 - we drew it
 
 
 def test_bad_comes_before_good_whatever_the_record_says():
     """Arms have one order everywhere."""
     assert ["bad", "good"] == [line.arm for line in figures.timelines(STOP)]
+
+
+def test_some_arms_can_be_asked_for():
+    """A variant that is killed after the grace period would squeeze the others."""
+    assert ["good"] == [line.arm for line in figures.timelines(STOP, ["good"])]
+    with pytest.raises(ClaimsFileError, match="no timeline of worse"):
+        figures.timelines(STOP, ["good", "worse"])
 
 
 def test_each_drawing_is_well_formed_named_and_described():

@@ -83,15 +83,18 @@ def _step(least: float) -> float:
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * 0.999)
 
 
-def timelines(record: Record) -> tuple[Timeline, ...]:
-    """Return the timelines that a result carries, bad and good first.
+def timelines(record: Record, arms: Sequence[str] = ()) -> tuple[Timeline, ...]:
+    """Return the timelines that a result carries, bad and good first, or those of some arms.
 
     Raises:
-        ClaimsFileError: the result has none, or one has no duration that could be drawn.
+        ClaimsFileError: the result has none, or not one of every arm that is asked for.
     """
     told = record.get("timelines") or {}
-    if not told:
-        raise ClaimsFileError(f"The recorded result of {record.get('id')} has no timeline.")
+    missing = [arm for arm in arms if arm not in told]
+    if missing or not told:
+        of_arm = f" of {', '.join(missing)}" if missing else ""
+        raise ClaimsFileError(f"The recorded result of {record.get('id')} has no timeline{of_arm}.")
+    told = {arm: told[arm] for arm in arms or told}
     order = [*(arm for arm in ARMS if arm in told), *(arm for arm in told if arm not in ARMS)]
     return tuple(_timeline(arm, told[arm]) for arm in order)
 
@@ -106,13 +109,13 @@ def _timeline(arm: str, told: Mapping[str, Any]) -> Timeline:
     )
 
 
-def stop_figure(claim: Claim, record: Record) -> str:
+def stop_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
     """Return the timeline of a stop as an HTML figure: a drawing for each arm, and its words.
 
     Raises:
-        ClaimsFileError: the result carries no timeline.
+        ClaimsFileError: the result carries no timeline, or none of one of the `arms` asked for.
     """
-    lines = timelines(record)
+    lines = timelines(record, arms)
     axis = _axis(lines)
     described = {"bad": claim.bad, "good": claim.good, **claim.also}
     drawings = "\n".join(

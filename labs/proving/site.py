@@ -188,14 +188,17 @@ class ClaimDirective(ProvingDirective):
 
 
 class TimelineDirective(ProvingDirective):
-    """The timeline of a stop, drawn from the recorded result of a claim."""
+    """The timeline of a stop, drawn from the recorded result of a claim; `:arms:` picks some."""
+
+    option_spec: ClassVar = {"arms": directives.unchanged_required}
 
     def show(self, results: Results, claim: Claim) -> list[Node]:
         """Return the figure, or the same box as a card where nothing was recorded."""
         record = results.records.get(claim.id)
         if record is None:
             return [_raw(show.not_proved_html(claim))]
-        return [_raw(_alerted(figures.stop_figure(claim, record), results.doubt(claim)))]
+        figure = figures.stop_figure(claim, record, self.options.get("arms", "").split())
+        return [_raw(_alerted(figure, results.doubt(claim)))]
 
 
 class ArmsDirective(ProvingDirective):
@@ -243,7 +246,8 @@ class ArmsDirective(ProvingDirective):
             raise ClaimsFileError(
                 f"The pattern {pattern!r} matches no line of {claim.id}/{arm}: {', '.join(names)}."
             )
-        head = f"**{show.ARMS.get(arm, '·')} {arm}** {described.get(arm, '')}"
+        what = described.get(arm.replace("-", "_"), "")
+        head = f"**{show.ARMS.get(arm, '·')} {arm}** {what}"
         return f"```````{{grid-item}}\n:class: pg-files pg-{arm}\n\n{head}\n\n" + (
             "\n".join(shown) + "\n```````"
         )
@@ -321,10 +325,7 @@ class ClaimsTableDirective(TableDirective):
             _row(
                 [
                     [nodes.paragraph("", "", self._name(results, claim))],
-                    [
-                        nodes.paragraph("", "", *_prose(claim.advice)),
-                        _arms_paragraph(claim),
-                    ],
+                    [nodes.paragraph("", "", *_prose(claim.advice)), *_arms_paragraphs(claim)],
                     [nodes.paragraph("", show.verdict_text(results.verdict(claim)))],
                 ],
                 ids=[claim.id],
@@ -343,12 +344,10 @@ class ClaimsTableDirective(TableDirective):
         return _link("claim", claim.id, claim.id)
 
 
-def _arms_paragraph(claim: Claim) -> nodes.paragraph:
-    told: list[Node] = []
+def _arms_paragraphs(claim: Claim) -> Iterator[nodes.paragraph]:
     for (arm, mark), what in zip(show.ARMS.items(), (claim.bad, claim.good), strict=True):
         name = nodes.inline("", f"{mark} {arm}", classes=[f"pg-{arm}"])
-        told += [name, nodes.Text(" "), *_prose(what), nodes.Text("; " if arm == "bad" else "")]
-    return nodes.paragraph("", "", *told, classes=["pg-what"])
+        yield nodes.paragraph("", "", name, nodes.Text(" "), *_prose(what), classes=["pg-what"])
 
 
 class StatusTableDirective(TableDirective):
