@@ -1,0 +1,57 @@
+"""The committed labs: recorded by a clean run of what lies beside them, and nothing else."""
+
+import json
+
+import pytest
+from proving import claims, recorded
+from proving.paths import LABS
+from proving.prove import notebooks, proved_in
+
+LAB_FILES = notebooks()
+EXERCISES = sorted(path for path in (LABS / "exercises").iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("notebook", LAB_FILES, ids=lambda path: path.stem)
+def test_the_record_is_what_the_run_gave(notebook):
+    """No output was changed after the run, and nothing that decides the results was either."""
+    lab = recorded.load(notebook)
+
+    assert lab.intact, "its outputs differ from what was recorded: nox -s record"
+    assert not lab.stale(claims.decides), "its sources changed since: nox -s record"
+
+
+@pytest.mark.parametrize("notebook", LAB_FILES, ids=lambda path: path.stem)
+def test_every_claim_is_recorded_and_holds(notebook):
+    """A committed lab has a result for each of its claims, measured with the arms in place."""
+    results = recorded.load(notebook).results
+
+    assert {claim.id for claim in proved_in(notebook, None)} == set(results)
+    for record in results.values():
+        assert "holds" == record["verdict"]
+        assert not record["exchanged"]
+
+
+@pytest.mark.parametrize("notebook", LAB_FILES, ids=lambda path: path.stem)
+def test_nothing_of_the_machine_is_in_a_record(notebook):
+    """A record tells the engine and the bases, and no path of the machine that made it."""
+    text = notebook.read_text(encoding="utf-8")
+
+    assert str(LABS.parent) not in text
+    assert "/tmp/" not in text
+
+
+@pytest.mark.parametrize("notebook", LAB_FILES, ids=lambda path: path.stem)
+def test_cells_name_claims_that_exist(notebook):
+    """A cell that names no claim of the chapter would never be run by `-- P1`."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    named = {cell["metadata"]["claim"] for cell in cells if "claim" in cell["metadata"]}
+
+    assert named == {claim.id for claim in proved_in(notebook, None)}
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda path: path.name)
+def test_an_exercise_is_whole(exercise):
+    """Each has a start, a solution and a check, for a lab that exists."""
+    assert (LABS / f"{exercise.name}.ipynb").is_file()
+    for part in ("start/Dockerfile", "solution/Dockerfile", "check.py"):
+        assert (exercise / part).is_file()
