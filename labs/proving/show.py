@@ -238,7 +238,11 @@ def _checks_html(record: Record) -> str:
     if not checks:
         return ""
     items = "\n".join(f"<li>{escape(_check_text(check))}</li>" for check in checks)
-    return f"<p>What must hold:</p>\n<ul>\n{items}\n</ul>"
+    failed = sum(not check["holds"] for check in checks)
+    told = f"{failed} of {len(checks)} do not" if failed else f"all {len(checks)} do"
+    state = " open" if failed else ""
+    summary = f"<summary>What must hold: {told}</summary>"
+    return f"<details{state}>{summary}\n<ul>\n{items}\n</ul></details>"
 
 
 def _check_text(check: Mapping[str, Any]) -> str:
