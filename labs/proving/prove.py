@@ -174,7 +174,7 @@ def _error(cell: Any) -> str:
 def line(proof: Proof) -> str:
     """Return a claim's line of the table: id, verdict, and the deciding figure of both arms."""
     bad, good = (_deciding(proof, arm) for arm in ("bad", "good"))
-    return f"{proof.claim.id:<4} {proof.verdict:<22} {bad:<28} {good:<28} {proof.seconds:5.1f} s"
+    return f"{proof.claim.id:<4} {proof.verdict:<22} {bad:<32} {good:<32} {proof.seconds:5.1f} s"
 
 
 def _deciding(proof: Proof, arm: str) -> str:
@@ -187,7 +187,7 @@ def _deciding(proof: Proof, arm: str) -> str:
     return ", ".join(told[:2])
 
 
-HEADER = f"{'ID':<4} {'verdict':<22} {'bad':<28} {'good':<28} {'time':>7}"
+HEADER = f"{'ID':<4} {'verdict':<22} {'bad':<32} {'good':<32} {'time':>7}"
 
 
 def labs(words: Sequence[str], *, junit: Path | None) -> int:

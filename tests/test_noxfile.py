@@ -1,0 +1,58 @@
+"""The sessions are those that the guide tells of, and share one environment safely."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from proving.paths import ROOT
+
+PREPARE = """
+import noxfile, subprocess
+class Session:
+    def log(self, words): print("made")
+    def run(self, *command, **_): subprocess.run([str(word) for word in command], check=True)
+noxfile._prepare(Session())
+"""
+
+
+@pytest.fixture(scope="module")
+def listed() -> str:
+    """Return what `nox --list` says of the guide's sessions."""
+    command = [sys.executable, "-m", "nox", "--list", "-f", str(ROOT / "noxfile.py")]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_plain_nox_runs_the_tests(listed):
+    """What is run without a name proves everything, and serves or erases nothing."""
+    default = set(re.findall(r"^\* (\w+)", listed, re.MULTILINE))
+
+    assert {"lint", "tests", "docs", "labs", "teeth", "faults"} == default
+
+
+def test_the_guide_tells_of_every_session(listed):
+    """The page on how to run the guide names each of them."""
+    page = (ROOT / "guide" / "how-to-run.md").read_text(encoding="utf-8")
+    sessions = re.findall(r"^[*-] (\w+)", listed, re.MULTILINE)
+
+    assert [] == [name for name in sessions if f"`{name}`" not in page]
+
+
+def test_two_first_runs_at_once_make_one_environment(tmp_path):
+    """The second one waits for the first and takes what that has made."""
+    shutil.copy(ROOT / "noxfile.py", tmp_path)
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", PREPARE], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    outputs = [run.communicate(timeout=120)[0] for run in runs]
+
+    assert [0, 0] == [run.returncode for run in runs]
+    assert ["", "made\n"] == sorted(outputs)
+    assert (tmp_path / ".nox" / "shared" / "bin" / "python").exists()
