@@ -62,9 +62,14 @@ def _things(client: docker.DockerClient, run: str | None) -> Iterator[Any]:
     yield from client.containers.list(all=True, filters=labelled, ignore_removed=True)
     yield from client.networks.list(filters=labelled)
     yield from client.volumes.list(filters=labelled)
-    prefix = f"{IMAGES_OF_RUNS}/{run or ''}"
-    for image in client.images.list(filters={"reference": f"{IMAGES_OF_RUNS}/{run or '*'}"}):
-        yield from (_Tag(client, tag) for tag in image.tags if tag.startswith(prefix))
+    yield from (_Tag(client, tag) for tag in _tags(client, f"{IMAGES_OF_RUNS}/{run or '*'}"))
+
+
+def _tags(client: docker.DockerClient, pattern: str) -> list[str]:
+    """Return the names of images that match; listed without a look at each, which may be gone."""
+    listed = client.api.images(filters={"reference": pattern})
+    prefix = pattern.removesuffix("*")
+    return [tag for image in listed for tag in image["RepoTags"] or [] if tag.startswith(prefix)]
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,4 @@ def _gone(thing: Any) -> bool:
 
 def remove_bases(client: docker.DockerClient) -> int:
     """Remove the bases that were built here; public images that were pulled stay."""
-    tags = [
-        tag
-        for image in client.images.list(filters={"reference": f"{BASES}/*"})
-        for tag in image.tags
-        if tag.startswith(f"{BASES}/")
-    ]
-    return sum(_gone(_Tag(client, tag)) for tag in tags)
+    return sum(_gone(_Tag(client, tag)) for tag in _tags(client, f"{BASES}/*"))
