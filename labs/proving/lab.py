@@ -162,13 +162,18 @@ class Lab:
             raise ProvingError(f"There is no Dockerfile in {context}.")
         return self._build_files(context.name, context, [Path("Dockerfile")])[0]
 
-    def start(self, image: Image | str, **options: Any) -> Container:
+    def start(self, image: Image | str, **arguments: Any) -> Container:
         """Return a container of an image, to be started by `with`.
 
-        The options are those of `Container`: `command`, `environment`, `ports`, `restart`,
+        The arguments are those of `Container`: `command`, `environment`, `ports`, `restart`,
         `ready` (a regular expression that its log must match), `ready_seconds`, `options`.
+        Without ports, and without options that say otherwise, it has no network: it starts sooner,
+        and browsers on the same machine are not told that the network has changed.
         """
         from .container import Container
+
+        if not arguments.get("ports"):
+            arguments["options"] = {"network_mode": "none", **(arguments.get("options") or {})}
 
         self._bases.setdefault("SLIM", bases.ready(self.engine, ["SLIM"])["SLIM"])
         reference = image if isinstance(image, str) else image.id
@@ -177,7 +182,7 @@ class Lab:
             reference,
             helper_image=self._bases["SLIM"].reference,
             labels=leftovers.label(self.run),
-            **options,
+            **arguments,
         )
 
     def measure(self, function: Callable[[Image], Figures], **arms: Image) -> dict[str, Measured]:

@@ -163,14 +163,14 @@ def _head(claim: Claim, compared: bool) -> str:
         for arm, mark in ARMS.items()
     )
     if not compared:
-        return f'<thead><tr><th scope="col">Figure</th>{arms}</tr></thead>'
+        return f'<thead><tr><th scope="col" style="text-align:left">Figure</th>{arms}</tr></thead>'
     again = "".join(
         f'<th scope="col" class="pg-{arm}">{mark} {arm}</th>' for arm, mark in ARMS.items()
     )
     return (
         '<thead><tr><td></td><th scope="colgroup" colspan="2">Mine</th>'
         '<th scope="colgroup" colspan="2">Recorded</th></tr>\n'
-        f'<tr><th scope="col">Figure</th>{arms}{again}</tr></thead>'
+        f'<tr><th scope="col" style="text-align:left">Figure</th>{arms}{again}</tr></thead>'
     )
 
 
@@ -181,7 +181,7 @@ def _figure_row(name: str, figure: Figure, columns: Sequence[tuple[str, Record]]
         f'<td class="pg-{arm}">{_figure_cell(value, figure.unit, top)}</td>'
         for (arm, _), value in zip(columns, values, strict=True)
     )
-    return f'<tr><th scope="row">{escape(figure.label)}</th>{cells}</tr>'
+    return f'<tr><th scope="row" style="text-align:left">{escape(figure.label)}</th>{cells}</tr>'
 
 
 def _figure_cell(value: Value | None, unit: str, top: float) -> str:
@@ -211,7 +211,7 @@ def _also_table(claim: Claim, record: Record) -> str:
     }
     head = "".join(f'<th scope="col">{escape(figure.label)}</th>' for figure in figures.values())
     rows = "\n".join(
-        f'<tr><th scope="row">{_arm_html(claim, arm)}</th>'
+        f'<tr><th scope="row" style="text-align:left">{_arm_html(claim, arm)}</th>'
         + "".join(
             f'<td data-label="{escape(figure.label)}">'
             f"{escape(figure_text(told.get(name), figure.unit))}</td>"
@@ -222,7 +222,7 @@ def _also_table(claim: Claim, record: Record) -> str:
     )
     return (
         '<table class="pg-also"><caption>Also measured</caption>\n'
-        f'<thead><tr><th scope="col">Variant</th>{head}</tr></thead>\n'
+        f'<thead><tr><th scope="col" style="text-align:left">Variant</th>{head}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table>"
     )
 
@@ -230,7 +230,11 @@ def _also_table(claim: Claim, record: Record) -> str:
 def _arm_html(claim: Claim, arm: str) -> str:
     what = claim.also.get(arm)
     name = escape(arm.replace("-", " ").replace("_", " "))
-    return f'{name}<br><span class="pg-what">{prose_html(what)}</span>' if what else name
+    return (
+        f'{name}<br><small class="pg-what" style="font-weight:normal">{prose_html(what)}</small>'
+        if what
+        else name
+    )
 
 
 def _checks_html(record: Record) -> str:
