@@ -312,7 +312,7 @@ def _import_archive(engine: Engine, archive: Any, tag: str, change: str) -> None
 def _python(engine: Engine, tag: str, arguments: dict[str, str]) -> None:
     dockerfile = LABS / "images/bases/python/Dockerfile"
     options = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    command = [engine.builder.client, "build", *options, f"--tag={tag}", "-"]
+    command = [*engine.builder.command(), *options, f"--tag={tag}", "-"]
     with dockerfile.open("rb") as standard_input:
         built = subprocess.run(
             command,

@@ -17,11 +17,14 @@ from typing import Any, Self
 from docker.errors import APIError, NotFound
 from testcontainers.core.container import DockerContainer
 
-from .engine import Engine, point_testcontainers_at, talking_to
+from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
 from .errors import ContainerError, CouldNotMeasure
 
 READY_SECONDS = 60.0
 KILLED = 137
+EVENT_SECONDS = 30.0
+"""How long the engine's note of a container's end is waited for, once it has answered the stop."""
+
 """The exit status of a process that SIGKILL ended: 128 + 9."""
 
 _PROCESSES = r"""
@@ -109,7 +112,8 @@ class Container(DockerContainer):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         point_testcontainers_at(engine)
-        super().__init__(image, env=dict(environment or {}))
+        client = {"timeout": TIMEOUT_SECONDS}
+        super().__init__(image, docker_client_kw=client, env=dict(environment or {}))
         self.engine = engine
         self._helper_image = helper_image
         self._labels = dict(labels or {})
@@ -286,11 +290,18 @@ class Container(DockerContainer):
                 raise CouldNotMeasure("The container had ended before it was told to stop.")
             since = _unix(self.engine.docker.info()["SystemTime"]) - 1
             container.stop(timeout=round(grace_seconds))
-            until = _unix(self.engine.docker.info()["SystemTime"]) + 1
-            events = self.engine.docker.api.events(
-                since=since, until=until, decode=True, filters={"container": container.id}
-            )
-            return read_stop(list(events))
+            return read_stop(self._events_to_the_end(since))
+
+    def _events_to_the_end(self, since: float) -> list[dict[str, Any]]:
+        """Return the container's events with its end, which newer engines tell after the stop."""
+        docker, gone_by = self.engine.docker, time.monotonic() + EVENT_SECONDS
+        while True:
+            until = _unix(docker.info()["SystemTime"])
+            filters = {"container": self.get_container_id()}
+            events = list(docker.api.events(since=since, until=until, decode=True, filters=filters))
+            if _kills_and_end(events)[1] or time.monotonic() > gone_by:
+                return events
+            time.sleep(0.1)
 
 
 def read_stop(events: Sequence[Mapping[str, Any]]) -> Stop:
@@ -299,11 +310,10 @@ def read_stop(events: Sequence[Mapping[str, Any]]) -> Stop:
     Raises:
         CouldNotMeasure: one of the events is missing.
     """
-    kills = [event for event in events if event.get("Action", event.get("status")) == "kill"]
-    dies = [event for event in events if event.get("Action", event.get("status")) == "die"]
-    if not kills or not dies:
+    kills, end = _kills_and_end(events)
+    if end is None:
         raise CouldNotMeasure("The engine's events do not tell when the container was stopped.")
-    first, end = kills[0], dies[-1]
+    first = kills[0]
     signals = [int(kill["Actor"]["Attributes"]["signal"]) for kill in kills]
     term_at, died_at = first["timeNano"] / 1e9, end["timeNano"] / 1e9
     return Stop(
@@ -321,6 +331,20 @@ def _without_helper(processes: tuple[Process, ...]) -> tuple[Process, ...]:
     strangers: set[int] = set()
     for process in processes:
         if (process.ppid == 0 and process.pid != 1) or process.ppid in strangers:
+def _kills_and_end(
+    events: Sequence[Mapping[str, Any]],
+) -> tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]:
+    """Return the `kill` events and the `die` after the first one, if there is one."""
+    kills: list[Mapping[str, Any]] = []
+    for event in events:
+        action = event.get("Action", event.get("status"))
+        if action == "kill":
+            kills.append(event)
+        elif action == "die" and kills:
+            return kills, event
+    return kills, None
+
+
             strangers.add(process.pid)
     return tuple(process for process in processes if process.pid not in strangers)
 

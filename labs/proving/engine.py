@@ -29,6 +29,13 @@ OLDEST_API = (1, 41)
 
 @dataclass(frozen=True)
 class Description:
+TIMEOUT_SECONDS = 180
+"""How long an answer of the engine is waited for.
+
+A newer engine answers a stop only when it has tidied up behind the container. On a machine with
+much other work, Docker 26.1 was seen to take a minute for that: more than the usual timeout.
+"""
+
     """What a result tells of the engine that it was measured on."""
 
     engine: str
@@ -58,6 +65,11 @@ class Builder:
 
 class Engine:
     """A container engine that answers: the API, and a client that builds with BuildKit.
+    def command(self) -> list[str]:
+        """Return how a build begins: into the engine, without attestations, which name times."""
+        options = ["--load", "--provenance=false"] if self.is_buildx else []
+        return [self.client, "build", *options]
+
 
     `found` says how it was found, in words.
     """
@@ -140,10 +152,10 @@ def architecture(machine: str) -> str:
 
 @contextmanager
 def talking_to(engine: Engine) -> Iterator[None]:
-    """Turn a broken connection to the engine into a sentence.
+    """Turn a broken connection to the engine, or an answer that does not come, into a sentence.
 
     Raises:
-        EngineError: the engine went away.
+        EngineError: the engine went away, or does not answer.
     """
     import requests
     import urllib3
@@ -163,6 +175,12 @@ def find(tell: Say = say, *, start: bool = True) -> Engine:
     """Return an engine that answers; where none does and `start` allows it, start a private one.
 
     Raises:
+    except requests.ReadTimeout as error:
+        raise EngineError(
+            f"The engine at {engine.url} has not answered within {TIMEOUT_SECONDS} s. Look whether "
+            "other work keeps the machine busy, and run the same command again; "
+            "`nox -s clean` removes what it may still hold of this run."
+        ) from error
         EngineError: no engine, and no way to one; the sentence says what to do on this platform.
     """
     engine = _found()
@@ -250,7 +268,7 @@ def _connect(url: str, tls: Any) -> docker.DockerClient:
 
     extra: dict[str, Any] = {"use_ssh_client": True} if url.startswith("ssh://") else {}
     return docker.DockerClient(
-        base_url=url, version="auto", tls=tls, timeout=120, max_pool_size=32, **extra
+        base_url=url, version="auto", tls=tls, timeout=TIMEOUT_SECONDS, max_pool_size=32, **extra
     )
 
 
@@ -283,7 +301,7 @@ def _find_builder(engine: Engine) -> Builder:
             continue
         buildx = _output([client, "buildx", "version"], environment)
         if buildx is not None:
-            name = f"BuildKit ({' '.join(buildx.split()[1:2]) or 'buildx'})"
+            name = f"BuildKit (buildx {buildx.split()[1].removeprefix('v')})"
             extra = {"DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
             return Builder(client, name, {**environment, **extra}, is_buildx=True)
         if int(version.partition(".")[0]) < 23:

@@ -16,7 +16,7 @@ from typing import Self
 
 from testcontainers.core.image import DockerImage
 
-from .engine import Engine, point_testcontainers_at, talking_to
+from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
 from .errors import BuildError
 from .system import last_lines
 
@@ -98,7 +98,13 @@ class Image(DockerImage):
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         point_testcontainers_at(engine)
-        super().__init__(path, tag=tag, dockerfile_path=dockerfile_path, no_cache=no_cache)
+        super().__init__(
+            path,
+            docker_client_kw={"timeout": TIMEOUT_SECONDS},
+            tag=tag,
+            dockerfile_path=dockerfile_path,
+            no_cache=no_cache,
+        )
         self.engine = engine
         self.name = dockerfile_path
         self.steps: tuple[Step, ...] = ()
@@ -113,13 +119,11 @@ class Image(DockerImage):
             BuildError: a step failed; the sentence names it and quotes its last lines.
             EngineError: the engine went away.
         """
-        with tempfile.TemporaryDirectory(prefix="proving-") as folder:
-            identity = Path(folder) / "iid"
-            progress = self._run([*self._command(), f"--iidfile={identity}"])
-            self.steps = parse_steps(progress)
-            image_id = identity.read_text(encoding="utf-8").strip()
+        self.steps = parse_steps(self._run(list(self._command())))
         with talking_to(self.engine):
-            self._image = self.get_docker_client().client.images.get(image_id)
+            # not by --iidfile: with a containerd store, buildx writes a digest there (that of the
+            # configuration) by which the engine does not know the image
+            self._image = self.get_docker_client().client.images.get(self.tag)
         return self
 
     @property
@@ -139,10 +143,8 @@ class Image(DockerImage):
         return _config_digest_of_archive(self.get_wrapped_image().save())
 
     def _command(self) -> Iterable[str]:
-        builder = self.engine.builder
-        yield from (builder.client, "build", "--progress=plain")
-        if builder.is_buildx:
-            yield from ("--load", "--provenance=false")
+        yield from self.engine.builder.command()
+        yield "--progress=plain"
         if self._no_cache:
             yield "--no-cache"
         for name, value in self._arguments.items():
