@@ -4,14 +4,19 @@ import pytest
 from proving.container import KILLED, _without_helper, parse_processes, read_stop
 from proving.errors import CouldNotMeasure
 
+ENGINES = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "docker-28.5"])
 
-def test_processes_are_read_without_the_helper(answer):
-    """The helper that lists the processes is not one of them."""
-    processes = _without_helper(parse_processes(answer("docker-20.10/processes-killed.txt")))
 
-    assert [(1, 0, "sh"), (7, 1, "worker.sh"), (8, 7, "sleep")] == [
-        (process.pid, process.ppid, process.comm) for process in processes
-    ]
+@ENGINES
+def test_processes_are_read_without_the_helper(answer, recording):
+    """The helper that lists the processes is not one of them, whatever PID it was given."""
+    processes = _without_helper(parse_processes(answer(f"{recording}/processes-killed.txt")))
+    by_name = {process.comm: process for process in processes}
+
+    assert {"sh", "worker.sh", "sleep"} == set(by_name)
+    assert (1, 0) == (by_name["sh"].pid, by_name["sh"].ppid)
+    assert by_name["worker.sh"].ppid == 1
+    assert by_name["sleep"].ppid == by_name["worker.sh"].pid
 
 
 def test_a_name_with_blanks_and_brackets_is_read_whole():
@@ -22,21 +27,33 @@ def test_a_name_with_blanks_and_brackets_is_read_whole():
     assert process.is_zombie
 
 
-def test_a_stop_that_was_heard(answer):
+@ENGINES
+def test_a_stop_that_was_heard(answer, recording):
     """The application ends by its own status, well before the grace period is over."""
-    stop = read_stop(answer("docker-20.10/events-handled.json"))
+    stop = read_stop(answer(f"{recording}/events-handled.json"))
 
     assert (0, False, 15) == (stop.exit_status, stop.killed, stop.signal)
     assert 0 < stop.seconds < 2
     assert stop.seconds == pytest.approx(stop.died_at - stop.term_at)
 
 
-def test_a_stop_that_was_not_heard(answer):
-    """After the grace period (2 s in this recording) the engine kills."""
-    stop = read_stop(answer("docker-20.10/events-killed.json"))
+@ENGINES
+def test_a_stop_that_was_not_heard(answer, recording):
+    """After the grace period (2 s in these recordings) the engine kills."""
+    stop = read_stop(answer(f"{recording}/events-killed.json"))
 
     assert (KILLED, True, 15) == (stop.exit_status, stop.killed, stop.signal)
     assert stop.seconds >= 2
+
+
+def test_an_end_before_the_stop_is_not_its_end(answer):
+    """A container that was restarted has ended before, and that end is not the stop's."""
+    events = answer("docker-26.1/events-handled.json")
+    earlier = [event for event in events if event["Action"] == "die"]
+
+    assert read_stop(events) == read_stop([*earlier, *events])
+    with pytest.raises(CouldNotMeasure):
+        read_stop([*earlier, *(event for event in events if event["Action"] != "die")])
 
 
 def test_a_stop_without_events_is_not_measured():

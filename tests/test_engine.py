@@ -1,19 +1,28 @@
 """Engines are found in order, told apart, and missed in a sentence."""
 
 import pytest
+import requests
 from proving import engine, private
-from proving.engine import Engine, architecture, describe
+from proving.engine import Engine, architecture, describe, talking_to
 from proving.errors import EngineError
 
 
-def test_a_classic_store_is_described(answer):
-    """Docker 20.10 with overlay2: every field that a result tells."""
-    info, version = answer("docker-20.10/info.json"), answer("docker-20.10/version.json")
+@pytest.mark.parametrize(
+    ("recording", "version", "api", "store"),
+    [
+        ("docker-20.10", "20.10.24+dfsg1", "1.41", "overlay2"),
+        ("docker-26.1", "26.1.5+dfsg1", "1.45", "containerd (overlayfs)"),
+        ("docker-28.5", "28.5.2+dfsg4", "1.51", "containerd (overlayfs)"),
+    ],
+)
+def test_engines_are_described(answer, recording, version, api, store):
+    """Old and new, with a classic store and with containerd's: every field that a result tells."""
+    info, versions = answer(f"{recording}/info.json"), answer(f"{recording}/version.json")
 
-    told = describe(info, version, "BuildKit")
+    told = describe(info, versions, "BuildKit")
 
-    assert "20.10.24+dfsg1" == told.engine_version
-    assert ("overlay2", "amd64", "v1") == (told.store, told.architecture, told.cgroup)
+    assert ("Docker Engine", version, api) == (told.engine, told.engine_version, told.api_version)
+    assert (store, "amd64", "v1", 2) == (told.store, told.architecture, told.cgroup, told.cores)
 
 
 def test_absent_fields_read_unknown():
@@ -46,6 +55,46 @@ def test_ports_are_published_where_they_can_be_reached(url, host, published):
     found = Engine(url, "a test")
 
     assert (host, published) == (found.host, found.published_on)
+
+
+def test_an_answer_that_does_not_come_is_told_from_an_engine_that_went_away():
+    """An engine that is busy is not said to be gone."""
+    busy = Engine("unix:///var/run/docker.sock", "a test")
+
+    with pytest.raises(EngineError, match="has not answered within 180 s"), talking_to(busy):
+        raise requests.ReadTimeout
+    with pytest.raises(EngineError, match="went away"), talking_to(busy):
+        raise requests.ConnectionError
+
+
+@pytest.mark.parametrize(
+    ("answers", "name", "options"),
+    [
+        (["26.1.5", "github.com/docker/buildx v0.17.1 257815a"], "buildx 0.17.1", True),
+        (["26.1.5", "github.com/docker/buildx 0.13.1+ds1 0.13.1"], "buildx 0.13.1+ds1", True),
+        (["20.10.24+dfsg1", None], "within the engine, client 20.10.24+dfsg1", False),
+    ],
+)
+def test_a_client_builds_by_buildx_or_within_the_engine(monkeypatch, answers, name, options):
+    """Only buildx knows, and needs, the options that load an image without attestations."""
+    told = iter(answers)
+    monkeypatch.setattr(engine, "_clients", lambda: iter(["/usr/bin/docker"]))
+    monkeypatch.setattr(engine, "_output", lambda *_: next(told))
+
+    builder = Engine("unix:///var/run/docker.sock", "a test").builder
+
+    assert f"BuildKit ({name})" == builder.name
+    assert options == ("--provenance=false" in builder.command())
+
+
+def test_a_new_client_without_buildx_is_passed_by(monkeypatch):
+    """Such a client would build without BuildKit; the sentence says what to install."""
+    told = iter(["28.2.2", None])
+    monkeypatch.setattr(engine, "_clients", lambda: iter(["/usr/bin/docker"]))
+    monkeypatch.setattr(engine, "_output", lambda *_: next(told))
+
+    with pytest.raises(EngineError, match=r"28\.2\.2 has no buildx"):
+        _ = Engine("unix:///var/run/docker.sock", "a test").builder
 
 
 def test_a_docker_host_that_does_not_answer_is_an_error(monkeypatch, tmp_path):

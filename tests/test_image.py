@@ -1,30 +1,46 @@
 """BuildKit's progress is read as facts: which step, from the cache or not, and why it broke."""
 
+import pytest
 from proving.image import Step, failure, parse_steps
 
+BUILDERS = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "docker-28.5"])
+"""BuildKit 0.8 within the engine, and two releases of buildx (0.13, 0.29)."""
 
-def test_steps_that_ran_have_seconds(answer):
+
+@pytest.mark.parametrize(
+    ("recording", "base_cached", "seconds"),
+    [
+        ("docker-20.10", True, (0.3, 0.0, 0.2)),
+        ("docker-26.1", True, (0.5, 0.0, 0.4)),
+        ("docker-28.5", False, (0.5, 0.0, 0.9)),
+    ],
+)
+def test_steps_that_ran_have_seconds(answer, recording, base_cached, seconds):
     """Steps come in the order they began, with the seconds that BuildKit gives them."""
-    steps = parse_steps(answer("docker-20.10/build-run.txt"))
+    base, *steps = parse_steps(answer(f"{recording}/build-run.txt"))
 
+    assert base.is_base
+    assert base.name.startswith("[build 1/2] FROM docker.io/proving-ground/slim:340b138da3cc")
+    assert base_cached == base.cached
     assert [
-        Step("[build 1/2] FROM docker.io/proving-ground/slim:340b138da3cc", True, 0.0),
-        Step("[build 2/2] RUN echo built > /built", False, 0.3),
-        Step("[stage-1 2/3] COPY --from=build /built /built", False, 0.0),
-        Step("[stage-1 3/3] RUN echo one && echo two", False, 0.2),
-    ] == list(steps)
+        Step("[build 2/2] RUN echo built > /built", False, seconds[0]),
+        Step("[stage-1 2/3] COPY --from=build /built /built", False, seconds[1]),
+        Step("[stage-1 3/3] RUN echo one && echo two", False, seconds[2]),
+    ] == steps
 
 
-def test_steps_of_a_second_build_come_from_the_cache(answer):
+@BUILDERS
+def test_steps_of_a_second_build_come_from_the_cache(answer, recording):
     """A second build of the same files runs nothing; FROM is told apart from instructions."""
-    steps = parse_steps(answer("docker-20.10/build-cached.txt"))
+    steps = parse_steps(answer(f"{recording}/build-cached.txt"))
 
     assert [True, True, True] == [step.cached for step in steps if not step.is_base]
 
 
-def test_a_failure_names_the_step_and_its_last_words(answer):
+@BUILDERS
+def test_a_failure_names_the_step_and_its_last_words(answer, recording):
     """A person sees the instruction that broke and what it said last."""
-    told = failure(answer("docker-20.10/build-broken.txt"))
+    told = failure(answer(f"{recording}/build-broken.txt"))
 
     assert told.startswith("The step [3/3] RUN echo the last words && ls /does-not-exist failed:")
     assert "cannot access '/does-not-exist': No such file or directory" in told
