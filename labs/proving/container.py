@@ -21,10 +21,10 @@ from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
 from .errors import ContainerError, CouldNotMeasure
 
 READY_SECONDS = 60.0
-KILLED = 137
 EVENT_SECONDS = 30.0
 """How long the engine's note of a container's end is waited for, once it has answered the stop."""
 
+KILLED = 137
 """The exit status of a process that SIGKILL ended: 128 + 9."""
 
 _PROCESSES = r"""
@@ -326,11 +326,6 @@ def read_stop(events: Sequence[Mapping[str, Any]]) -> Stop:
     )
 
 
-def _without_helper(processes: tuple[Process, ...]) -> tuple[Process, ...]:
-    """Leave out what a helper has started: its parent lies outside of the namespace (PID 0)."""
-    strangers: set[int] = set()
-    for process in processes:
-        if (process.ppid == 0 and process.pid != 1) or process.ppid in strangers:
 def _kills_and_end(
     events: Sequence[Mapping[str, Any]],
 ) -> tuple[list[Mapping[str, Any]], Mapping[str, Any] | None]:
@@ -345,6 +340,11 @@ def _kills_and_end(
     return kills, None
 
 
+def _without_helper(processes: tuple[Process, ...]) -> tuple[Process, ...]:
+    """Leave out what a helper has started: its parent lies outside of the namespace (PID 0)."""
+    strangers: set[int] = set()
+    for process in processes:
+        if (process.ppid == 0 and process.pid != 1) or process.ppid in strangers:
             strangers.add(process.pid)
     return tuple(process for process in processes if process.pid not in strangers)
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 OLDEST_API = (1, 41)
 """The API of Docker 20.10, the oldest engine on which the labs run."""
 
-
-@dataclass(frozen=True)
-class Description:
 TIMEOUT_SECONDS = 180
 """How long an answer of the engine is waited for.
 
@@ -36,6 +33,9 @@ A newer engine answers a stop only when it has tidied up behind the container. O
 much other work, Docker 26.1 was seen to take a minute for that: more than the usual timeout.
 """
 
+
+@dataclass(frozen=True)
+class Description:
     """What a result tells of the engine that it was measured on."""
 
     engine: str
@@ -62,14 +62,14 @@ class Builder:
     environment: Mapping[str, str]
     is_buildx: bool
 
-
-class Engine:
-    """A container engine that answers: the API, and a client that builds with BuildKit.
     def command(self) -> list[str]:
         """Return how a build begins: into the engine, without attestations, which name times."""
         options = ["--load", "--provenance=false"] if self.is_buildx else []
         return [self.client, "build", *options]
 
+
+class Engine:
+    """A container engine that answers: the API, and a client that builds with BuildKit.
 
     `found` says how it was found, in words.
     """
@@ -163,6 +163,12 @@ def talking_to(engine: Engine) -> Iterator[None]:
     broken = (requests.ConnectionError, urllib3.exceptions.ProtocolError, ConnectionError)
     try:
         yield
+    except requests.ReadTimeout as error:
+        raise EngineError(
+            f"The engine at {engine.url} has not answered within {TIMEOUT_SECONDS} s. Look whether "
+            "other work keeps the machine busy, and run the same command again; "
+            "`nox -s clean` removes what it may still hold of this run."
+        ) from error
     except (*broken, requests.Timeout) as error:
         raise EngineError(
             f"The engine at {engine.url} went away in the middle of the work. "
@@ -175,12 +181,6 @@ def find(tell: Say = say, *, start: bool = True) -> Engine:
     """Return an engine that answers; where none does and `start` allows it, start a private one.
 
     Raises:
-    except requests.ReadTimeout as error:
-        raise EngineError(
-            f"The engine at {engine.url} has not answered within {TIMEOUT_SECONDS} s. Look whether "
-            "other work keeps the machine busy, and run the same command again; "
-            "`nox -s clean` removes what it may still hold of this run."
-        ) from error
         EngineError: no engine, and no way to one; the sentence says what to do on this platform.
     """
     engine = _found()
