@@ -41,8 +41,8 @@ ENDING = {"interrupt_timeout": 20, "terminate_timeout": 20}  # time to clean the
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types: ruff and mypy."""
-    _prepare(session)
     with _counted("lint"):
+        _prepare(session)
         _python(session, "ruff", "check", ".")
         _python(session, "ruff", "format", "--check", ".")
         _python(session, "mypy")
@@ -51,40 +51,41 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the unit tests; no engine and no browser needed."""
+    report = _report("tests")
     _prepare(session)
-    _pytest(session, "tests", "not engine and not browser", *session.posargs)
+    _pytest(session, report, "not engine and not browser")
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the site with strict flags and read it in a real browser."""
-    _prepare(session)
+    report = _report("browser")
     with _counted("site"):
+        _prepare(session)
         _python(session, "sphinx", *SPHINX_FLAGS, "-b", "html", ".", str(SITE))
     _python(session, "proving.browser")
-    _pytest(session, "browser", "browser", *session.posargs)
+    _pytest(session, report, "browser")
 
 
 @nox.session
 def labs(session: nox.Session) -> None:
     """Prove every claim on a real engine; `-- 09` or `-- P1` for one, `--repeat N`."""
-    _prepare(session)
     _prove(session, "labs")
 
 
 @nox.session
 def teeth(session: nox.Session) -> None:
     """Exchange the arms of every claim: each must fail, for its own reason."""
-    _prepare(session)
     _prove(session, "teeth")
 
 
 @nox.session
 def faults(session: nox.Session) -> None:
     """Break things on a real engine: each ends in a sentence, and nothing is left behind."""
+    report = _report("faults")
     _prepare(session)
     _python(session, "proving.prepare")
-    _pytest(session, "faults", "engine", *session.posargs)
+    _pytest(session, report, "engine")
 
 
 @nox.session(default=False)
@@ -120,6 +121,8 @@ def _prepare(session: nox.Session) -> None:
     requirements = HERE / "requirements.txt"
     wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
     stamp = SHARED / "made-of"
+    if not os.access(HERE, os.W_OK) or (SHARED.exists() and not os.access(SHARED, os.W_OK)):
+        session.error(f"{SHARED} cannot be written: another user, root perhaps, has made it.")
     SHARED.parent.mkdir(exist_ok=True)
     with (SHARED.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -137,20 +140,22 @@ def _python(session: nox.Session, module: str, *arguments: str) -> None:
     session.run(PYTHON, "-m", module, *arguments, env=environment, external=True, **ENDING)
 
 
-def _pytest(session: nox.Session, name: str, markers: str, *arguments: str) -> None:
-    report = _report(name)
-    _python(session, "pytest", "-q", "-m", markers, f"--junitxml={report}", *arguments)
+def _pytest(session: nox.Session, report: Path, markers: str) -> None:
+    options = ("-q", "-m", markers, f"--junitxml={report}")
+    _python(session, "pytest", *options, *session.posargs)
 
 
 def _prove(session: nox.Session, what: str) -> None:
     report = _report(what)
-    _python(session, "proving.prove", what, f"--junit={report}", *session.posargs)
+    _prepare(session)
+    _python(session, "proving.prove", what, *session.posargs, f"--junit={report}")
 
 
 _reports: list[Path] = []
 
 
 def _report(name: str) -> Path:
+    """Announce a report: where none is written in the end, its session has failed."""
     REPORTS.mkdir(exist_ok=True)
     path = REPORTS / f"{name}.xml"
     path.unlink(missing_ok=True)

@@ -71,7 +71,7 @@ def chromium():
         try:
             browser = playwright.chromium.launch(executable_path=browsers.find(), args=flags)
         except Error as error:
-            pytest.skip(f"No Chromium can be started; name one by CHROMIUM. {error.message[:200]}")
+            pytest.fail(f"No Chromium can be started; name one by CHROMIUM. {error.message[:200]}")
         yield browser
         browser.close()
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from proving.errors import (
     ProvingError,
 )
 from proving.image import Image
-from proving.lab import Lab
+from proving.lab import RUN_VARIABLE, Lab
 from proving.paths import LABS
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("nothing_left")]
@@ -148,6 +149,24 @@ def test_an_arm_that_could_not_be_measured_is_not_a_pass(lab, capsys):
         lab.claim("P5", **lab.measure(measure, bad=None, good=None))  # type: ignore[arg-type]
 
 
+def test_equal_builds_have_equal_configurations(lab, tmp_path):
+    """Equal images are told by their configuration's digest, whatever their names."""
+    first, second = (lab.build(write(tmp_path / name, SLEEPER)) for name in ("a", "b"))
+    other = lab.build(write(tmp_path / "c", SLEEPER.replace("600", "601")))
+
+    assert first.config_digest == second.config_digest
+    assert first.config_digest != other.config_digest
+
+
+def test_changed_files_are_those_of_the_writable_layer(lab, tmp_path):
+    """What a container has written shows, and what its image holds does not."""
+    image = lab.build(write(tmp_path, SLEEPER))
+    with lab.start(image, command=["sh", "-c", "echo x > /written; sleep 60"]) as app:
+        until(lambda: "/written" in app.changed_files(), 10)
+
+        assert ("/written",) == app.changed_files()
+
+
 def test_a_cell_that_is_run_twice(tmp_path):
     """A second `Lab` of the same name takes the first one's place, with nothing left of that."""
     context = write(tmp_path, SLEEPER)
@@ -162,11 +181,12 @@ def test_a_cell_that_is_run_twice(tmp_path):
         )
 
 
-def proof(*words: str) -> subprocess.Popen[str]:
+def proof(*words: str, run: str = "") -> subprocess.Popen[str]:
     """Start the runner of the labs in a process group of its own."""
+    named = {RUN_VARIABLE: run} if run else {}
     return subprocess.Popen(
         [sys.executable, "-m", "proving.prove", "labs", *words],
-        env={**os.environ, "PYTHONPATH": str(LABS)},
+        env={**os.environ, "PYTHONPATH": str(LABS), **named},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -185,25 +205,31 @@ def until(condition: Callable[[], Any], seconds: float) -> Any:
     return condition()
 
 
-def containers_of_runs(engine: Any) -> list[Any]:
-    """Return the containers on the engine that any run has started."""
+@pytest.fixture
+def run() -> str:
+    """A name for a run of this test alone: others may be at work on the same engine."""
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+def containers_of(engine: Any, run: str) -> list[Any]:
+    """Return the containers on the engine that a run has started."""
     found: list[Any] = engine.docker.containers.list(
-        all=True, filters={"label": leftovers.RUN_LABEL}, ignore_removed=True
+        all=True, filters={"label": f"{leftovers.RUN_LABEL}={run}"}, ignore_removed=True
     )
     return found
 
 
-def nothing_of_runs(engine: Any) -> bool:
+def nothing_of(engine: Any, run: str) -> bool:
     """Tell whether neither containers nor images of a run are on the engine."""
-    images = leftovers._tags(engine.docker, f"{leftovers.IMAGES_OF_RUNS}/*")
-    return not containers_of_runs(engine) and not images
+    images = leftovers._tags(engine.docker, f"{leftovers.IMAGES_OF_RUNS}/{run}")
+    return not containers_of(engine, run) and not images
 
 
-def in_mid_lab(engine: Any) -> subprocess.Popen[str]:
+def in_mid_lab(engine: Any, run: str) -> subprocess.Popen[str]:
     """Return a runner whose lab has started containers."""
-    runner = proof("P1")
+    runner = proof("P1", run=run)
 
-    assert until(lambda: containers_of_runs(engine), 60), "the lab did not start"
+    assert until(lambda: containers_of(engine, run), 60), "the lab did not start"
     return runner
 
 
@@ -213,57 +239,72 @@ def processes_of(runner: subprocess.Popen[str], word: str) -> list[psutil.Proces
     return [process for process in below if word in " ".join(process.cmdline())]
 
 
-def test_ctrl_c_in_mid_lab(engine):
+def test_ctrl_c_in_mid_lab(engine, run):
     """One Ctrl-C ends the run with a sentence."""
-    runner = in_mid_lab(engine)
+    runner = in_mid_lab(engine, run)
     runner.send_signal(signal.SIGINT)
     output, _ = runner.communicate(timeout=40)
 
     assert 130 == runner.returncode
     assert "Stopped; nothing is left on the engine." in output
     assert "Traceback" not in output
-    assert until(lambda: nothing_of_runs(engine), GONE_WITHIN_SECONDS)
+    assert until(lambda: nothing_of(engine, run), GONE_WITHIN_SECONDS)
 
 
-def test_a_kernel_that_is_killed_in_mid_lab(engine):
+def test_a_kernel_that_is_killed_in_mid_lab(engine, run):
     """The runner says that the claim could not be measured; the watchdog cleans up."""
-    runner = in_mid_lab(engine)
+    runner = in_mid_lab(engine, run)
     (kernel,) = processes_of(runner, "ipykernel_launcher")
     kernel.kill()
 
-    assert until(lambda: nothing_of_runs(engine), GONE_WITHIN_SECONDS)
+    assert until(lambda: nothing_of(engine, run), GONE_WITHIN_SECONDS)
     output, _ = runner.communicate(timeout=60)
     assert runner.returncode == 1
     assert "could not be measured" in output
     assert "Traceback" not in output
 
 
-def test_a_runner_that_is_killed_in_mid_lab(engine):
+def test_a_runner_that_is_killed_in_mid_lab(engine, run):
     """Its kernel notices, and the watchdog cleans up."""
-    runner = in_mid_lab(engine)
+    runner = in_mid_lab(engine, run)
     runner.kill()
 
-    assert until(lambda: nothing_of_runs(engine), GONE_WITHIN_SECONDS)
+    assert until(lambda: nothing_of(engine, run), GONE_WITHIN_SECONDS)
     runner.communicate()
 
 
-def test_all_of_it_killed_at_once(engine):
+def test_all_of_it_killed_at_once(engine, run):
     """What then is left, the clean-up finds by label and by name."""
-    runner = in_mid_lab(engine)
-    dogs = [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if "proving.watchdog" in (process.info["cmdline"] or [])
-    ]
-    for process in [*dogs, *psutil.Process(runner.pid).children(recursive=True)]:
+    runner = in_mid_lab(engine, run)
+    for process in psutil.Process(runner.pid).children(recursive=True):  # the watchdog too
         process.kill()
     runner.kill()
     runner.communicate()
-    left = len(containers_of_runs(engine))
-    leftovers.remove(engine.docker)
+    left = len(containers_of(engine, run))
+    leftovers.remove(engine.docker, run)
 
     assert left > 0
-    assert nothing_of_runs(engine)
+    assert nothing_of(engine, run)
+
+
+def test_a_cell_that_is_run_again_after_the_end(engine, run, tmp_path):
+    """The last cell closes the lab; an earlier one that is run again has a watchdog again."""
+    context = write(tmp_path, SLEEPER)
+    again = f"""
+import os, signal
+from pathlib import Path
+from proving import Lab
+lab = Lab("a-test")
+lab.close()
+lab.start(lab.build(Path({str(context)!r}))).start()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    environment = {**os.environ, "PYTHONPATH": str(LABS), RUN_VARIABLE: run}
+    ended = subprocess.run([sys.executable, "-c", again], env=environment, check=False)
+
+    assert -signal.SIGKILL == ended.returncode
+    assert containers_of(engine, run)
+    assert until(lambda: nothing_of(engine, run), GONE_WITHIN_SECONDS)
 
 
 def test_two_labs_at_once_on_one_engine():

@@ -354,18 +354,21 @@ def contexts(claim_id: str, images: Path = IMAGES) -> tuple[Path, ...]:
 def decides(notebook: Path, images: Path = IMAGES, claims_file: Path = CLAIMS_FILE) -> str:
     """Return the hash of all that decides a lab's results.
 
-    These are its code cells, the build contexts and rows of its claims and the version of the
-    measuring code; prose, outputs and execution counts are not among them.
+    These are its code cells, the build contexts, rows and settings of its claims, its exercise,
+    the recipes of bases, and the version of the measuring code; prose, outputs and execution
+    counts are not among them.
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    rows = [
-        row
-        for row in tomllib.loads(claims_file.read_text(encoding="utf-8"))["claim"]
-        if row["chapter"] == notebook.stem
-    ]
-    digest = hashlib.sha256(json.dumps([MEASURING_VERSION, code, rows], sort_keys=True).encode())
-    for row in rows:
-        for path in contexts(row["id"], images):
-            digest.update(path.relative_to(images).as_posix().encode() + b"\0" + path.read_bytes())
+    listed = tomllib.loads(claims_file.read_text(encoding="utf-8"))
+    rows = [row for row in listed["claim"] if row["chapter"] == notebook.stem]
+    told = [MEASURING_VERSION, code, listed.get("settings", {}), rows]
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+    labs = images.parent
+    folders = (labs / "exercises" / notebook.stem, images / "bases")
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    files += [path for row in rows for path in contexts(row["id"], images)]
+    for path in files:
+        if "__pycache__" not in path.parts:
+            digest.update(path.relative_to(labs).as_posix().encode() + b"\0" + path.read_bytes())
     return f"sha256:{digest.hexdigest()}"

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any, Self
 
 from docker.errors import APIError, NotFound
+from docker.errors import ContainerError as HelperError
 from testcontainers.core.container import DockerContainer
 
 from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
@@ -259,6 +260,10 @@ class Container(DockerContainer):
             except APIError as error:
                 raise CouldNotMeasure(
                     f"The container's processes cannot be seen: {error.explanation}"
+                ) from error
+            except HelperError as error:  # the helper dies with the namespace it looks at
+                raise CouldNotMeasure(
+                    "The container ended while its processes were being listed."
                 ) from error
         return _without_helper(parse_processes(listed.decode(errors="replace")))
 

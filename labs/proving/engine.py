@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from . import private
 from .errors import EngineError
@@ -22,6 +23,8 @@ from .system import Say, say
 
 if TYPE_CHECKING:
     import docker
+
+LOOPBACK = "127.0.0.1"
 
 OLDEST_API = (1, 41)
 """The API of Docker 20.10, the oldest engine on which the labs run."""
@@ -90,15 +93,16 @@ class Engine:
     @property
     def host(self) -> str:
         """The address at which published ports are reached from here."""
-        scheme, _, rest = self.url.partition("://")
-        if scheme in ("tcp", "http", "https", "ssh"):
-            return rest.rpartition("@")[2].partition("/")[0].rpartition(":")[0] or rest
-        return "127.0.0.1"
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("tcp", "http", "https", "ssh") or parts.hostname is None:
+            return LOOPBACK
+        local = parts.hostname in ("localhost", "::1") or parts.hostname.startswith("127.")
+        return LOOPBACK if local else parts.hostname
 
     @property
     def published_on(self) -> str:
         """The address that ports are published on: loopback, unless the engine is elsewhere."""
-        return "127.0.0.1" if self.host == "127.0.0.1" else "0.0.0.0"  # noqa: S104
+        return LOOPBACK if self.host == LOOPBACK else "0.0.0.0"  # noqa: S104
 
     @cached_property
     def builder(self) -> Builder:
@@ -113,10 +117,18 @@ class Engine:
         """Return the environment that points a docker client, or testcontainers, at this engine."""
         return {
             **os.environ,
+            **self._tls_environment(),
             "DOCKER_HOST": self.url,
             "TESTCONTAINERS_RYUK_DISABLED": "true",
             "TESTCONTAINERS_CONNECTION_MODE": "docker_host",
         }
+
+    def _tls_environment(self) -> dict[str, str]:
+        """Return where a docker client finds the certificates of a context."""
+        authority = getattr(self._tls, "ca_cert", None)
+        if not authority:
+            return {}
+        return {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(Path(authority).parent)}
 
     @cached_property
     def description(self) -> Description:
@@ -184,6 +196,8 @@ def find(tell: Say = say, *, start: bool = True) -> Engine:
         EngineError: no engine, and no way to one; the sentence says what to do on this platform.
     """
     engine = _found()
+    if engine is None:
+        _refuse_forbidden_engine()
     if engine is None and start:
         if private.missing_packages():
             private.install(tell)
@@ -209,9 +223,27 @@ def point_testcontainers_at(engine: Engine) -> None:
 
     global _pointed_at  # noqa: PLW0603 - the environment variable is as global
     if os.environ.get("DOCKER_HOST") != engine.url:
-        os.environ["DOCKER_HOST"] = engine.url
+        os.environ.update(engine.environment())
         _pointed_at = engine
     testcontainers_config.ryuk_disabled = True
+
+
+def of_environment() -> Engine:
+    """Return the engine that the environment names, without a look whether it answers."""
+    return Engine(os.environ["DOCKER_HOST"], "the environment", tls=_tls_of_environment())
+
+
+def _refuse_forbidden_engine() -> None:
+    """Refuse to start an engine beside one that is there and may not be used.
+
+    A second dockerd would begin by emptying the packet-filter chains of the first one.
+    """
+    socket = Path("/var/run/docker.sock")
+    if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
+        raise EngineError(
+            f"An engine's socket is at {socket}, and you may not use it. Join its group (sudo "
+            "usermod -aG docker $USER, then log in again), or run the same command as root."
+        )
 
 
 def _found() -> Engine | None:
@@ -235,7 +267,13 @@ def _found() -> Engine | None:
 def _candidates() -> Iterator[Engine]:
     from docker.context import ContextAPI
 
-    context = ContextAPI.get_current_context()
+    named = os.environ.get("DOCKER_CONTEXT")  # which docker-py does not read
+    context = ContextAPI.get_context(named) if named else ContextAPI.get_current_context()
+    if named and context is None:
+        raise EngineError(
+            f"DOCKER_CONTEXT names {named!r}, and there is no such context. "
+            "`docker context ls` tells which there are; or unset DOCKER_CONTEXT."
+        )
     if context is not None and context.name != "default" and context.Host:
         found = f"the docker context “{context.name}”"
         yield Engine(context.Host, found, tls=context.TLSConfig)

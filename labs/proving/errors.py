@@ -4,6 +4,10 @@
 class ProvingError(Exception):
     """A failure told to a person: what was tried, what happened, what to do about it."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Have notebooks show the sentence alone (IPython's hook for an exception's display)."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class EngineError(ProvingError):
     """No container engine could be reached, or it went away."""

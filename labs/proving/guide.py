@@ -225,8 +225,18 @@ def _has_browser() -> bool:
 
 
 def _open_browser(address: str) -> None:
-    """Open the address without waiting: some browsers only return when they are closed."""
-    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    """Open the address without waiting: some browsers only return when they are closed.
+
+    A file of ours leads there, since everybody on the machine can read a command line, and the
+    address carries the token.
+    """
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    page = Path(jupyter_runtime_dir()) / "open.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.touch(mode=0o600)
+    page.write_text(f'<meta http-equiv="refresh" content="0; url={address}">\n', encoding="utf-8")
+    threading.Thread(target=webbrowser.open, args=(page.as_uri(),), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from .claims import MIME, Claim, Value, Verdict
 from .errors import ClaimFailed, ContainerError, CouldNotMeasure, ProvingError
 from .paths import LABS
 from .progress import Progress
+from .system import Say, say
 
 if TYPE_CHECKING:
     from .container import Container
@@ -71,7 +72,7 @@ class Lab:
         self._roles: dict[str, set[str]] = {}
         self._builds = 0
         self._watchdog = watchdog.start(self.engine, self.run)
-        _open_labs[slug] = self
+        self._reopen()
         atexit.register(self.close)
         told = self.engine.description
         print(
@@ -89,6 +90,16 @@ class Lab:
     def grace_seconds(self) -> float:
         """The grace period between the stop signal and SIGKILL, unless a claim sets its own."""
         return float(next(iter(claims.load().values())).settings["grace_seconds"])
+
+    def setting(self, claim_id: str, name: str) -> Value:
+        """Return a setting of a claim, such as the number of requests, from `claims.toml`."""
+        return claims.get(claim_id).settings[name]
+
+    def _reopen(self) -> None:
+        """Have a watchdog, also where a cell is run again after the lab was closed."""
+        if not self._watchdog.is_awake:
+            self._watchdog = watchdog.start(self.engine, self.run)
+        _open_labs[self.slug] = self
 
     def close(self) -> None:
         """Remove all that this lab has put on the engine."""
@@ -127,18 +138,22 @@ class Lab:
         return self._build_files(claim_id, claims.IMAGES, files)
 
     def _build_files(self, key: str, context: Path, files: Sequence[Path]) -> tuple[Image, ...]:
+        self._reopen()
         roles = list(dict.fromkeys(r for file in files for r in bases.roles_in(context / file)))
         self._roles.setdefault(key, set()).update(roles)
         told = ", ".join(str(file.parent) for file in files if file.parent.name) or context.name
         with Progress(told) as progress:
-            missing = [role for role in roles if role not in self._bases]
-            if missing:
-                self._bases.update(bases.ready(self.engine, missing, tell=progress.say))
+            self._make_ready(roles, progress.note)
             images = [self._image(key, context, file, progress) for file in files]
             with ThreadPoolExecutor(len(images)) as pool:
                 built = tuple(pool.map(lambda image: image.build(), images))
             progress.built([step for image in built for step in image.steps])
         return built
+
+    def _make_ready(self, roles: Sequence[str], tell: Say = say) -> None:
+        missing = [role for role in roles if role not in self._bases]
+        if missing:
+            self._bases.update(bases.ready(self.engine, missing, tell))
 
     def _image(self, key: str, context: Path, file: Path, progress: Progress) -> Image:
         from .image import Image
@@ -175,7 +190,8 @@ class Lab:
         if not arguments.get("ports"):
             arguments["options"] = {"network_mode": "none", **(arguments.get("options") or {})}
 
-        self._bases.setdefault("SLIM", bases.ready(self.engine, ["SLIM"])["SLIM"])
+        self._reopen()
+        self._make_ready(["SLIM"])
         reference = image if isinstance(image, str) else image.id
         return Container(
             self.engine,
@@ -296,10 +312,14 @@ def _call(function: Callable[[Image], Figures], image: Image) -> Callable[[], Fi
 
 
 def _measured(job: Callable[[], Figures]) -> Measured:
+    from docker.errors import APIError
+
     try:
         return job()
     except (CouldNotMeasure, ContainerError) as error:
         return NotMeasured(str(error))
+    except APIError as error:
+        return NotMeasured(f"The engine refused: {error.explanation}.")
 
 
 def _recorded(slug: str, claim_id: str) -> dict[str, Any] | None:

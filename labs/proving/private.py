@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     import psutil
 
 PACKAGES = {"dockerd": "docker.io", "iptables": "iptables", "ip": "iproute2"}
+CLIENT_PACKAGES = ("docker-cli", "docker-buildx")
+"""The client, and its builder, where the distribution has them as packages of their own."""
+
 START_SECONDS = 60
+SETTLE_SECONDS = 2
+_PROGRAMS = ("dockerd", "containerd", "docker-proxy")
 
 
 def _name() -> str:
@@ -81,7 +86,8 @@ def install(tell: Say = say) -> None:
     """
     if not system.can_install():
         raise EngineError(f"No container engine answers here. {how_to_get_one()}")
-    system.install(*missing_packages(), why="run a private container engine", tell=tell)
+    why = "run a private container engine"
+    system.install(*missing_packages(), why=why, tell=tell, if_known=CLIENT_PACKAGES)
 
 
 def start(tell: Say = say) -> str:
@@ -102,15 +108,17 @@ def start(tell: Say = say) -> str:
         _make_bridge()
         log = STATE / "dockerd.log"
         with log.open("ab") as output:
-            process = subprocess.Popen(
-                [*prefix, *_command()],
+            # setsid, and not a session of ours: sudo may have to ask on this terminal
+            subprocess.run(
+                [*prefix, "setsid", "--fork", *_command()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,
+                check=False,
             )
         while not _answers():
-            if process.poll() is not None or time.monotonic() - began > START_SECONDS:
+            waited = time.monotonic() - began
+            if waited > START_SECONDS or (waited > SETTLE_SECONDS and not _processes()):
                 end = system.last_lines(log.read_text(errors="replace"))
                 raise EngineError(f"The private engine did not start. The end of its log:\n{end}")
             time.sleep(0.1)
@@ -195,7 +203,8 @@ def erase(tell: Say = say) -> bool:
     Raises:
         EngineError: it cannot be stopped, or its data cannot be erased.
     """
-    if not _runtime().exists() and not STATE.exists():
+    if not _runtime().exists() and not (STATE / "data").exists():
+        shutil.rmtree(STATE, ignore_errors=True)
         return False
     if (STATE / "data").exists() and not _answers() and not missing_packages():
         start(tell)
@@ -241,8 +250,8 @@ def _processes() -> list[psutil.Process]:
     mark = f"{_runtime()}/"
     return [
         process
-        for process in psutil.process_iter(["cmdline", "status"])
-        if process.pid != os.getpid()
+        for process in psutil.process_iter(["name", "cmdline", "status"])
+        if process.info["name"].startswith(_PROGRAMS)
         and process.info["status"] != psutil.STATUS_ZOMBIE
         and any(mark in word for word in process.info["cmdline"] or [])
     ]

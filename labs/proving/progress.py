@@ -52,6 +52,11 @@ class Progress:
         self._shown_at = now
         self._show(sentence)
 
+    def note(self, sentence: str) -> None:
+        """Show a sentence that must not be missed."""
+        self._shown_at = time.monotonic()
+        self._show(sentence)
+
     def built(self, steps: Sequence[Step]) -> None:
         """Show the line that stays: how many steps ran, how many the cache answered."""
         steps = [step for step in steps if not step.is_base]

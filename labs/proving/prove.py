@@ -111,7 +111,7 @@ def run_notebook(
     content.cells = [
         cell for cell in content.cells if only is None or cell.metadata.get("claim") in (None, only)
     ]
-    run = uuid.uuid4().hex[:12]
+    run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
     client = NotebookClient(
         content,
         allow_errors=True,
@@ -201,7 +201,7 @@ def labs(words: Sequence[str], *, junit: Path | None) -> int:
     return _finish([(p, "" if p.passed else p.reason) for p in proofs], junit, "labs")
 
 
-def series(words: Sequence[str], repeat: int) -> int:
+def series(words: Sequence[str], repeat: int, junit: Path | None) -> int:
     """Prove the chosen claims many times over and return how many rounds of a claim failed.
 
     What is done is kept after each round, so that an interrupted series goes on where it stopped;
@@ -222,13 +222,14 @@ def series(words: Sequence[str], repeat: int) -> int:
         REPORTS.mkdir(exist_ok=True)
         kept.write_text(json.dumps(state), encoding="utf-8")
     kept.unlink(missing_ok=True)
-    passed = failed = 0
+    rounds = [
+        Proof(claims.get(name), Verdict(verdict), f"round {number}: {verdict}", {}, 0.0)
+        for name, verdicts in state["verdicts"].items()
+        for number, verdict in enumerate(verdicts, start=1)
+    ]
     for name, verdicts in state["verdicts"].items():
-        held = verdicts.count(Verdict.HOLDS)
-        print(f"{name:<4} held {held} times of {len(verdicts)}")
-        passed, failed = passed + held, failed + len(verdicts) - held
-    print(f"{passed} passed, {failed} failed", flush=True)
-    return failed
+        print(f"{name:<4} held {verdicts.count(Verdict.HOLDS)} times of {len(verdicts)}")
+    return _finish([(p, "" if p.passed else p.reason) for p in rounds], junit, "series")
 
 
 def _read_series(kept: Path, decided: Mapping[str, str]) -> dict[str, Any]:
@@ -388,7 +389,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("words", nargs="*", metavar="09|P1", help="a chapter or a claim")
     parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="prove N times")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
-    return parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
+    if options.repeat > 1 and options.what != "labs":
+        parser.error(f"--repeat goes with labs, not with {options.what}")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -403,7 +407,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.what == "teeth":
                 return min(teeth(options.words, junit=options.junit), 1)
             if options.repeat > 1:
-                return min(series(options.words, options.repeat), 1)
+                return min(series(options.words, options.repeat, options.junit), 1)
             return min(labs(options.words, junit=options.junit), 1)
     except ProvingError as error:
         print(f"\n{error}", file=sys.stderr)

@@ -70,8 +70,10 @@ def can_install() -> bool:
     return shutil.which("apt-get") is not None and elevation() is not None
 
 
-def install(*packages: str, why: str, tell: Say = say) -> None:
+def install(*packages: str, why: str, tell: Say = say, if_known: Sequence[str] = ()) -> None:
     """Install distribution packages, after saying so; on a terminal, after asking.
+
+    Those of `if_known` are installed too where the distribution has them.
 
     Raises:
         EngineError: the person said no, or the package manager failed.
@@ -85,15 +87,27 @@ def install(*packages: str, why: str, tell: Say = say) -> None:
     command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qy"]
     wait = ["-o", "DPkg::Lock::Timeout=300"]
     run([*command, *wait, "update"], why="read the package lists", as_root=True)
-    install = ["install", "--no-install-recommends", *packages]
+    known = [name for name in if_known if _succeeds(["apt-cache", "show", name])]
+    install = ["install", "--no-install-recommends", *packages, *known]
     run([*command, *wait, *install], why=why, as_root=True)
 
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold a file's lock, so that two runs at once do the work one after the other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+    """Hold a file's lock, so that two runs at once do the work one after the other.
+
+    Raises:
+        EngineError: the folder belongs to somebody else.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except PermissionError as error:
+        raise EngineError(
+            f"{path.parent} cannot be written: an earlier run as root has made it, perhaps. "
+            f"Run as root again, or remove it: sudo rm -r {path.parent}."
+        ) from error
+    with file:
         if os.name == "posix":
             import fcntl
 

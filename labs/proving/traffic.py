@@ -30,7 +30,7 @@ from enum import StrEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from proving.errors import CouldNotMeasure, ProvingError
+from .errors import CouldNotMeasure, ProvingError
 
 if TYPE_CHECKING:
     import httpx

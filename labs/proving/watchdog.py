@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import IO
 
 from .engine import Engine
 
@@ -29,9 +28,14 @@ class Watchdog:
 
     process: subprocess.Popen[bytes]
 
+    @property
+    def is_awake(self) -> bool:
+        """Whether it still waits for the end of the lab."""
+        return self.process.stdin is not None and not self.process.stdin.closed
+
     def dismiss(self) -> None:
         """Tell the watchdog that the lab has cleaned up by itself."""
-        pipe: IO[bytes] | None = self.process.stdin
+        pipe = self.process.stdin
         if pipe is None or pipe.closed:
             return
         try:
@@ -68,12 +72,11 @@ def main() -> None:
 
 def clean_up(run: str) -> None:
     """End the builds of a run and remove what it has on the engine until nothing more comes."""
-    import docker
-
     from . import leftovers
+    from .engine import of_environment
 
     _end_builds(run)
-    client = docker.from_env(version="auto")
+    client = of_environment().docker
     until, quiet = time.monotonic() + PATIENCE_SECONDS, 0
     while quiet < 2 and time.monotonic() < until:
         quiet = 0 if leftovers.remove(client, run) else quiet + 1

@@ -212,8 +212,8 @@ def _ask(edited: Sequence[str], confirm: Callable[[str], bool] | None) -> None:
     named = ", ".join(edited)
     if confirm is None and not sys.stdin.isatty():
         raise ProvingError(
-            f"Not reset: {named} would lose what you changed, and there is no terminal to ask on. "
-            "Give --yes to reset all the same."
+            f"Not reset: you have run or edited {named}, and there is no terminal to ask on. "
+            "Give --yes to reset all the same; your version is kept beside it, under earlier/."
         )
     question = f"You have run or edited {named}. Put the repository's version back?"
     if not (confirm or _confirm_on_terminal)(question):

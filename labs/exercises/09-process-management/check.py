@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proving.errors import ContainerError
+from proving.errors import ContainerError, CouldNotMeasure
 from proving.exercises import Answer, Outcome
 from proving.image import Image
 from proving.lab import Lab
@@ -15,7 +15,7 @@ def check(lab: Lab, image: Image) -> Answer:
             first, zombies = app.process(1), app.zombies()
             stop = app.stop_gracefully(lab.grace_seconds)
             finished = "stopped" in app.log_text()
-    except ContainerError as error:
+    except (ContainerError, CouldNotMeasure) as error:
         return Answer(Outcome.FAILED, str(error))
     if stop.killed:
         return Answer(

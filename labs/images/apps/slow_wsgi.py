@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 
-def application(_environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
-    """Begin to answer at once, and end a quarter to half a second later."""
+def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterator[bytes]:
+    """Begin to answer at once, end a quarter to half a second later, and log both."""
+    request_id = environ.get("HTTP_X_REQUEST_ID", "none")
+    print(f"handler began id={request_id} at={time.time():.6f}", flush=True)
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "12")])
     yield b"begun\n"
     time.sleep(random.uniform(0.25, 0.5))
     yield b"ended\n"
+    print(f"handler ended id={request_id} at={time.time():.6f}", flush=True)
