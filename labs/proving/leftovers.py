@@ -6,8 +6,10 @@ Images carry the run in their name instead, since a label would make equal image
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 RUN_LABEL = "proving-ground.run"
 IMAGES_OF_RUNS = "proving-ground-run"
 BASES = "proving-ground"
+IN_USE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def _gone(thing: Any) -> bool:
 
     try:
         if isinstance(thing, _Tag):
-            thing.client.images.remove(thing.name, force=True)
+            _remove_image(thing)
         elif hasattr(thing, "logs"):
             thing.remove(force=True, v=True)
         else:
@@ -91,6 +94,26 @@ def _gone(thing: Any) -> bool:
     except APIError:
         return False
     return True
+
+
+def _remove_image(tag: _Tag) -> None:
+    """Remove an image, once the containers of it are gone that another clean-up is removing.
+
+    By force it would lose its name only, and a containerd store would keep it without one.
+    """
+    from docker.errors import APIError
+
+    until = time.monotonic() + IN_USE_SECONDS
+    while True:
+        late = time.monotonic() > until
+        try:
+            tag.client.images.remove(tag.name, force=late)
+        except APIError as error:
+            if late or error.status_code != HTTPStatus.CONFLICT:
+                raise
+        else:
+            return
+        time.sleep(0.1)
 
 
 def remove_bases(client: docker.DockerClient) -> int:
