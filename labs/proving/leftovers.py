@@ -19,6 +19,7 @@ RUN_LABEL = "proving-ground.run"
 IMAGES_OF_RUNS = "proving-ground-run"
 BASES = "proving-ground"
 IN_USE_SECONDS = 5.0
+"""How long what another clean-up is removing is given to be gone."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def inventory(client: docker.DockerClient) -> Inventory:
     api = client.api
     return Inventory(
         containers=frozenset(found["Id"] for found in api.containers(all=True)),
-        images=frozenset(found["Id"] for found in api.images()),
+        images=frozenset(found["Id"] for found in _images(client)),
         networks=frozenset(found["Id"] for found in api.networks()),
         volumes=frozenset(found["Name"] for found in api.volumes()["Volumes"] or []),
     )
@@ -70,9 +71,23 @@ def _things(client: docker.DockerClient, run: str | None) -> Iterator[Any]:
 
 def _tags(client: docker.DockerClient, pattern: str) -> list[str]:
     """Return the names of images that match; listed without a look at each, which may be gone."""
-    listed = client.api.images(filters={"reference": pattern})
+    listed = _images(client, filters={"reference": pattern})
     prefix = pattern.removesuffix("*")
     return [tag for image in listed for tag in image["RepoTags"] or [] if tag.startswith(prefix)]
+
+
+def _images(client: docker.DockerClient, **options: Any) -> list[dict[str, Any]]:
+    """List images, again where one went meanwhile: with a containerd store, that is a 404."""
+    from docker.errors import NotFound
+
+    until = time.monotonic() + IN_USE_SECONDS
+    while True:
+        try:
+            return list(client.api.images(**options))
+        except NotFound:
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True)

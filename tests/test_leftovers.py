@@ -1,0 +1,83 @@
+"""A clean-up takes it in good part that another one removes the same things."""
+
+from http import HTTPStatus
+from types import SimpleNamespace
+
+import pytest
+import requests
+from docker.errors import APIError, NotFound
+from proving import leftovers
+
+
+def refused(kind, status):
+    """Return an engine's refusal."""
+    response = requests.Response()
+    response.status_code = status
+    return kind("refused", response=response)
+
+
+class Images:
+    """An engine's images: it refuses a few times before it lists or removes them."""
+
+    def __init__(self, refusals):
+        self.refusals = refusals
+        self.forced = []
+
+    def images(self, **_):
+        """List one image of a run."""
+        self._refuse()
+        return [{"Id": "sha256:1", "RepoTags": ["proving-ground-run/r:a-1"]}]
+
+    def remove(self, _name, *, force):
+        """Remove an image by its name."""
+        self.forced.append(force)
+        self._refuse()
+
+    def _refuse(self):
+        if self.refusals:
+            raise self.refusals.pop(0)
+
+
+def client_of(images):
+    """Return a client whose engine has these images and nothing else."""
+    nothing = SimpleNamespace(list=lambda **_: [])
+    return SimpleNamespace(
+        api=images, images=images, containers=nothing, networks=nothing, volumes=nothing
+    )
+
+
+def test_images_are_listed_though_one_goes_meanwhile():
+    """Docker 26.1 with a containerd store answers 404 then."""
+    images = Images([refused(NotFound, HTTPStatus.NOT_FOUND)])
+
+    assert 1 == leftovers.remove(client_of(images), "r")
+
+
+def test_an_image_is_not_forced_away_from_a_container_that_is_going():
+    """A containerd store would keep it without a name, and no clean-up would find it."""
+    images = Images([])
+    client = client_of(images)
+    tags = leftovers._tags(client, "proving-ground-run/r")
+    images.refusals = [refused(APIError, HTTPStatus.CONFLICT)] * 2
+
+    assert ["proving-ground-run/r:a-1"] == tags
+    assert leftovers._gone(leftovers._Tag(client, tags[0]))
+    assert [False, False, False] == images.forced
+
+
+def test_an_image_that_stays_in_use_loses_its_name(monkeypatch):
+    """A container of the reader's own may hold an image of a run: the run's name goes at last."""
+    monkeypatch.setattr(leftovers, "IN_USE_SECONDS", 0.2)
+    images = Images([refused(APIError, HTTPStatus.CONFLICT)] * 100)
+
+    assert not leftovers._gone(leftovers._Tag(client_of(images), "proving-ground-run/r:a-1"))
+    assert images.forced[0] is False
+    assert images.forced[-1] is True
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR])
+def test_what_cannot_be_removed_is_no_error(status):
+    """Another clean-up was faster, or the engine is in trouble: the rest is still removed."""
+    images = Images([refused(APIError, status)])
+
+    assert not leftovers._gone(leftovers._Tag(client_of(images), "proving-ground-run/r:a-1"))
