@@ -131,7 +131,8 @@ def _prepare(session: nox.Session) -> None:
         session.log("Making the shared environment: this takes about a minute, once.")
         shutil.rmtree(SHARED, ignore_errors=True)
         venv.create(SHARED, with_pip=True)
-        session.run(PYTHON, "-m", "pip", "install", "--quiet", "-r", requirements, external=True)
+        install = ("install", "--quiet", "--no-compile", "-r", requirements)  # compiled when used
+        session.run(PYTHON, "-m", "pip", *install, external=True)
         stamp.write_text(wanted)
 
 

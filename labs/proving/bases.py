@@ -15,6 +15,8 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -34,6 +36,7 @@ PULLED = "pulled"
 BUILT = "built from packages"
 
 SUITE = "trixie"
+REGISTRY_SECONDS = 20
 
 APT_CONFIGURATION = {
     "docker-clean": (
@@ -118,8 +121,13 @@ def ready(engine: Engine, roles: Iterable[str], tell: Say = say) -> dict[str, Ba
     Raises:
         BaseImageError: one can be had by neither road; the sentence tells both reasons.
     """
-    with system.lock(STATE / "bases.lock"):
-        return {name: _ready(engine, _role(name), tell) for name in roles}
+    wanted = [_role(name) for name in roles]
+    needed = {name for role in wanted for name in role.needs}
+    first = [ROLES[name] for name in {role.name for role in wanted if not role.needs} | needed]
+    with system.lock(STATE / "bases.lock"), ThreadPoolExecutor(max(1, len(first))) as pool:
+        # those that need no other, side by side: one waits for a download while another unpacks
+        list(pool.map(lambda role: _ready(engine, role, tell), first))
+        return {role.name: _ready(engine, role, tell) for role in wanted}
 
 
 def _role(name: str) -> Role:
@@ -212,11 +220,8 @@ def _pull(engine: Engine, role: Role, tell: Say) -> str:
     if _local(engine, role.public) is not None:
         return ""
     try:
-        engine.docker.api.timeout, usual = 20, engine.docker.api.timeout
-        try:
-            engine.docker.images.get_registry_data(role.public)
-        finally:
-            engine.docker.api.timeout = usual
+        with closing(engine.connect(timeout_seconds=REGISTRY_SECONDS)) as impatient:
+            impatient.images.get_registry_data(role.public)
         tell(f"Pulling {role.public} …")
         engine.docker.images.pull(role.public)
     except APIError as error:

@@ -22,7 +22,7 @@ from .errors import EngineError
 from .system import Say, say
 
 if TYPE_CHECKING:
-    import docker
+    from docker import DockerClient
 
 LOOPBACK = "127.0.0.1"
 
@@ -86,9 +86,13 @@ class Engine:
         return f"Engine({self.url!r}, found={self.found!r})"
 
     @cached_property
-    def docker(self) -> docker.DockerClient:
+    def docker(self) -> DockerClient:
         """The API client, its version negotiated with the engine."""
-        return _connect(self.url, self._tls)
+        return self.connect()
+
+    def connect(self, timeout_seconds: float = TIMEOUT_SECONDS) -> DockerClient:
+        """Return a new API client, which waits this long for an answer."""
+        return _connect(self.url, self._tls, timeout_seconds)
 
     @property
     def host(self) -> str:
@@ -301,12 +305,12 @@ def _tls_of_environment() -> Any:
     return kwargs_from_env().get("tls")
 
 
-def _connect(url: str, tls: Any) -> docker.DockerClient:
+def _connect(url: str, tls: Any, timeout_seconds: float) -> DockerClient:
     import docker
 
     extra: dict[str, Any] = {"use_ssh_client": True} if url.startswith("ssh://") else {}
     return docker.DockerClient(
-        base_url=url, version="auto", tls=tls, timeout=TIMEOUT_SECONDS, max_pool_size=32, **extra
+        base_url=url, version="auto", tls=tls, timeout=timeout_seconds, max_pool_size=32, **extra
     )
 
 

@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from .errors import EngineError
@@ -85,11 +87,20 @@ def install(*packages: str, why: str, tell: Say = say, if_known: Sequence[str] =
         if answer not in ("", "y", "yes"):
             raise EngineError(f"To {why}, {names} would have been installed; you said no.")
     command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qy"]
-    wait = ["-o", "DPkg::Lock::Timeout=300"]
-    run([*command, *wait, "update"], why="read the package lists", as_root=True)
-    known = [name for name in if_known if _succeeds(["apt-cache", "show", name])]
-    install = ["install", "--no-install-recommends", *packages, *known]
-    run([*command, *wait, *install], why=why, as_root=True)
+    command += ["-o", "DPkg::Lock::Timeout=300"]
+    with _one_at_a_time:
+        _read_package_lists(tuple(command))
+        known = [name for name in if_known if _succeeds(["apt-cache", "show", name])]
+        install = ["install", "--no-install-recommends", *packages, *known]
+        run([*command, *install], why=why, as_root=True)
+
+
+_one_at_a_time = threading.Lock()
+
+
+@cache
+def _read_package_lists(command: tuple[str, ...]) -> None:
+    run([*command, "update"], why="read the package lists", as_root=True)
 
 
 @contextmanager
