@@ -34,9 +34,9 @@ def engine() -> Any:
 @pytest.fixture
 def nothing_left(engine: Any) -> Iterator[None]:
     """Demand that the engine afterwards has what it had before, but for bases that were made."""
-    from proving import bases, leftovers
+    from proving import bases, leftovers, prepare
 
-    bases.ready(engine, ["SLIM"])
+    bases.ready(engine, prepare.roles_of_labs())
     before = leftovers.inventory(engine.docker)
     yield
     after = leftovers.inventory(engine.docker)

@@ -136,6 +136,8 @@ def run_notebook(
                     if cell.metadata.get("claim") is None:
                         break
     except (DeadKernelError, CellTimeoutError, RuntimeError) as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # it was Ctrl-C that ended the kernel
+            raise KeyboardInterrupt from error
         errors.setdefault("", f"The lab's kernel went away: {str(error).strip()}")
     finally:
         leftovers.remove(engine.find(start=False).docker, run)
