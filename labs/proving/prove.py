@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from . import claims, engine, leftovers, readme, recorded
@@ -128,6 +129,7 @@ def run_notebook(
                 if cell.cell_type != "code":
                     continue
                 client.execute_cell(cell, index)
+                _stop_if_interrupted()
                 for proof in _proofs(cell):
                     proofs.append(proof)
                     told(proof)
@@ -136,8 +138,7 @@ def run_notebook(
                     if cell.metadata.get("claim") is None:
                         break
     except (DeadKernelError, CellTimeoutError, RuntimeError) as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # it was Ctrl-C that ended the kernel
-            raise KeyboardInterrupt from error
+        _stop_if_interrupted()  # it may have been Ctrl-C that ended the kernel
         errors.setdefault("", f"The lab's kernel went away: {str(error).strip()}")
     finally:
         leftovers.remove(engine.find(start=False).docker, run)
@@ -361,6 +362,20 @@ def _common_environment(proofs: Sequence[Proof]) -> dict[str, Any]:
     return {**environments[0], "bases": bases}
 
 
+_interrupted = threading.Event()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    _interrupted.set()
+    raise KeyboardInterrupt
+
+
+def _stop_if_interrupted() -> None:
+    """Raise again what a callback of another library may have swallowed."""
+    if _interrupted.is_set():
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def ending_with_parent() -> Iterator[None]:
     """End this process, in order, when the one that started it is gone (killed, say)."""
@@ -400,7 +415,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the labs as the command line says; return the exit status."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _interrupt)
     try:
         with ending_with_parent():
             engine.find()
