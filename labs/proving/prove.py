@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -367,6 +368,8 @@ _interrupted = threading.Event()
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     _interrupted.set()
+    # how the tasks end that the interrupt has left behind is no news
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     raise KeyboardInterrupt
 
 
