@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -232,11 +231,7 @@ def _pull(engine: Engine, role: Role, tell: Say) -> str:
 
 
 def _need_tools(programs: dict[str, str], why: str) -> None:
-    missing = [
-        package
-        for program, package in programs.items()
-        if not shutil.which(program) and not shutil.which(program, path="/usr/sbin:/sbin")
-    ]
+    missing = [package for program, package in programs.items() if not system.which(program)]
     if not missing:
         return
     if not system.can_install():

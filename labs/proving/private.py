@@ -71,11 +71,7 @@ def missing_packages() -> list[str]:
     """Return the packages that a private engine still needs; empty where none is possible."""
     if not sys.platform.startswith("linux"):
         return []
-    return [package for program, package in PACKAGES.items() if not _which(program)]
-
-
-def _which(program: str) -> str | None:
-    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+    return [package for program, package in PACKAGES.items() if not system.which(program)]
 
 
 def install(tell: Say = say) -> None:
@@ -129,7 +125,7 @@ def start(tell: Say = say) -> str:
 def _command() -> list[str]:
     runtime, namespace = _runtime(), _name()
     return [
-        str(_which("dockerd")),
+        str(system.which("dockerd")),
         f"--host={url()}",
         f"--group={os.getgid()}",
         f"--data-root={STATE / 'data'}",
@@ -164,7 +160,7 @@ def _make_bridge() -> None:
 
 
 def _ip() -> str:
-    return str(_which("ip"))
+    return str(system.which("ip"))
 
 
 def _free_subnet() -> ipaddress.IPv4Network:
@@ -282,7 +278,7 @@ def _unmount() -> None:
 
 def _remove_network() -> None:
     """Remove the bridge and the packet-filter rules that name it."""
-    bridge, iptables = _bridge(), _which("iptables")
+    bridge, iptables = _bridge(), system.which("iptables")
     for table in ("nat", "filter"):
         if iptables is None:
             break

@@ -67,6 +67,11 @@ def last_lines(text: str, count: int = 12) -> str:
     return "\n".join(f"    {line}" for line in text.strip().splitlines()[-count:])
 
 
+def which(program: str) -> str | None:
+    """Return where a program is, also among those for root, which are not on everybody's PATH."""
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
+
+
 def can_install() -> bool:
     """Tell whether packages can be installed: apt is here, and root or sudo."""
     return shutil.which("apt-get") is not None and elevation() is not None
