@@ -103,6 +103,13 @@ def record(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Tell where the labs' time goes; `-- 09` for one chapter, `--cold`, `--json FILE`."""
+    _prepare(session)
+    _python(session, "proving.bench", *session.posargs)
+
+
+@nox.session(default=False)
 def reset(session: nox.Session) -> None:
     """Restore the working copy of the labs; asks before it throws edits away."""
     _prepare(session)

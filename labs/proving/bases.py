@@ -26,6 +26,7 @@ from . import alpine, system
 from .engine import Engine, architecture
 from .errors import BaseImageError, EngineError
 from .paths import LABS, STATE
+from .spans import span
 from .system import Say, say
 
 if TYPE_CHECKING:
@@ -123,7 +124,11 @@ def ready(engine: Engine, roles: Iterable[str], tell: Say = say) -> dict[str, Ba
     wanted = [_role(name) for name in roles]
     needed = {name for role in wanted for name in role.needs}
     first = [ROLES[name] for name in {role.name for role in wanted if not role.needs} | needed]
-    with system.lock(STATE / "bases.lock"), ThreadPoolExecutor(max(1, len(first))) as pool:
+    with (
+        span("bases", ", ".join(role.name for role in wanted)),
+        system.lock(STATE / "bases.lock"),
+        ThreadPoolExecutor(max(1, len(first))) as pool,
+    ):
         # those that need no other, side by side: one waits for a download while another unpacks
         list(pool.map(lambda role: _ready(engine, role, tell), first))
         return {role.name: _ready(engine, role, tell) for role in wanted}

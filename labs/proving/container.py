@@ -20,6 +20,7 @@ from testcontainers.core.container import DockerContainer
 
 from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
 from .errors import ContainerError, CouldNotMeasure
+from .spans import note, span
 
 READY_SECONDS = 60.0
 EVENT_SECONDS = 30.0
@@ -95,6 +96,7 @@ class Container(DockerContainer):
 
     testcontainers believes that it runs inside a container wherever `/.dockerenv` exists, and
     answers with the bridge's gateway; `address` does not ask it.
+    `called` is its name where somebody looks into where time goes; by default that of its image.
     """
 
     def __init__(
@@ -111,11 +113,13 @@ class Container(DockerContainer):
         ready: str | None = None,
         ready_seconds: float = READY_SECONDS,
         options: Mapping[str, Any] | None = None,
+        called: str | None = None,
     ) -> None:
         point_testcontainers_at(engine)
         client = {"timeout": TIMEOUT_SECONDS}
         super().__init__(image, docker_client_kw=client, env=dict(environment or {}))
         self.engine = engine
+        self._called = called or image
         self._helper_image = helper_image
         self._labels = dict(labels or {})
         self._ready, self._ready_seconds = ready, ready_seconds
@@ -134,13 +138,15 @@ class Container(DockerContainer):
         """
         with talking_to(self.engine):
             try:
-                super().start()
+                with span("start", self._called):
+                    super().start()
             except APIError as error:
                 raise ContainerError(
                     f"The container of {self.image[:32]} did not start: {error.explanation}"
                 ) from error
             if self._ready is not None:
-                self._wait_until_ready(self._ready)
+                with span("ready", self._called):
+                    self._wait_until_ready(self._ready)
         return self
 
     def stop(self, force: bool = True, delete_volume: bool = True) -> None:
@@ -148,7 +154,7 @@ class Container(DockerContainer):
         if self._container is None:
             return
         client = self.get_docker_client().client
-        with talking_to(self.engine):
+        with talking_to(self.engine), span("removal", self._called):
             try:
                 self._container.remove(force=force, v=delete_volume)
             except NotFound:
@@ -205,11 +211,12 @@ class Container(DockerContainer):
         After the given seconds it returns what it has found by then.
         """
         until = time.monotonic() + seconds
-        while True:
-            found = len(re.findall(pattern, self.log_text(), re.MULTILINE))
-            if found >= times or time.monotonic() > until:
-                return found
-            time.sleep(0.1)
+        with span("log", pattern):
+            while True:
+                found = len(re.findall(pattern, self.log_text(), re.MULTILINE))
+                if found >= times or time.monotonic() > until:
+                    return found
+                time.sleep(0.1)
 
     def get(self, port: int, path: str = "/") -> int | None:
         """Request a path of a published port; return the HTTP status, or None where none came."""
@@ -246,7 +253,7 @@ class Container(DockerContainer):
             CouldNotMeasure: the container does not run.
         """
         docker = self.engine.docker
-        with talking_to(self.engine):
+        with talking_to(self.engine), span("processes", self._called):
             try:
                 listed = docker.containers.run(
                     self._helper_image,
@@ -289,13 +296,17 @@ class Container(DockerContainer):
             CouldNotMeasure: the container did not run, or the engine tells no times of its stop.
         """
         container = self.get_wrapped_container()
-        with talking_to(self.engine):
+        with talking_to(self.engine), span("stop", self._called):
             container.reload()
             if container.status != "running":
                 raise CouldNotMeasure("The container had ended before it was told to stop.")
             since = _unix(self.engine.docker.info()["SystemTime"]) - 1
+            asked = time.monotonic()
             container.stop(timeout=round(grace_seconds))
-            return read_stop(self._events_to_the_end(since))
+            answered = time.monotonic()
+            stop = read_stop(self._events_to_the_end(since))
+            note("grace period", self._called, asked, min(asked + stop.seconds, answered))
+            return stop
 
     def _events_to_the_end(self, since: float) -> list[dict[str, Any]]:
         """Return the container's events with its end, which newer engines tell after the stop."""

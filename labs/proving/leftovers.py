@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from .spans import span
+
 if TYPE_CHECKING:
     import docker
 
@@ -58,7 +60,8 @@ def remove(client: docker.DockerClient, run: str | None = None) -> int:
 
     What another clean-up removes at the same time is no error.
     """
-    return sum(1 for thing in _things(client, run) if _gone(thing))
+    with span("clean-up", run or "every run"):
+        return sum(1 for thing in _things(client, run) if _gone(thing))
 
 
 def _things(client: docker.DockerClient, run: str | None) -> Iterator[Any]:

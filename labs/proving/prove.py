@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from .errors import ProvingError
 from .lab import RUN_VARIABLE, TEETH_VARIABLE
 from .paths import LABS, ROOT
 from .show import figure_text
+from .spans import span
 from .system import say
 
 CELL_SECONDS = 600
@@ -124,12 +125,12 @@ def run_notebook(
     errors: dict[str, str] = {}
     proofs: list[Proof] = []
     try:
-        # What cells write to stderr is an output; the kernel's own words on ending are noise.
-        with client.setup_kernel(env=_environment(run, exchanged), stderr=subprocess.DEVNULL):
+        with _kernel(client, _environment(run, exchanged)):
             for index, cell in enumerate(content.cells):
                 if cell.cell_type != "code":
                     continue
-                client.execute_cell(cell, index)
+                with span("cell", cell.metadata.get("claim", "")):
+                    client.execute_cell(cell, index)
                 _stop_if_interrupted()
                 for proof in _proofs(cell):
                     proofs.append(proof)
@@ -150,6 +151,20 @@ def run_notebook(
             proofs.append(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
             told(proofs[-1])
     return proofs, content
+
+
+@contextmanager
+def _kernel(client: Any, environment: Mapping[str, str]) -> Iterator[None]:
+    """Have a kernel; what cells write to stderr is an output, its own words on ending are noise."""
+    with ExitStack() as kernel:
+        with span("kernel", "start"):
+            running = client.setup_kernel(env=environment, stderr=subprocess.DEVNULL)
+            kernel.enter_context(running)
+        try:
+            yield
+        finally:
+            with span("kernel", "end"):
+                kernel.close()
 
 
 def _environment(run: str, exchanged: bool) -> dict[str, str]:
@@ -418,18 +433,30 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the labs as the command line says; return the exit status."""
     options = _options(arguments)
+
+    def run() -> int:
+        engine.find()
+        if options.what == "record":
+            return record(options.words)
+        if options.what == "teeth":
+            return teeth(options.words, junit=options.junit)
+        if options.repeat > 1:
+            return series(options.words, options.repeat, options.junit)
+        return labs(options.words, junit=options.junit)
+
+    return in_order(run)
+
+
+def in_order(run: Callable[[], int]) -> int:
+    """Run labs, which return how many failed, so that they end in a sentence and leave nothing.
+
+    Returns the exit status: 1 where any failed, 2 for an error, 130 for a Ctrl-C.
+    """
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
     try:
         with ending_with_parent():
-            engine.find()
-            if options.what == "record":
-                return min(record(options.words), 1)
-            if options.what == "teeth":
-                return min(teeth(options.words, junit=options.junit), 1)
-            if options.repeat > 1:
-                return min(series(options.words, options.repeat, options.junit), 1)
-            return min(labs(options.words, junit=options.junit), 1)
+            return min(run(), 1)
     except ProvingError as error:
         print(f"\n{error}", file=sys.stderr)
         return 2

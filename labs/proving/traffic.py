@@ -31,6 +31,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import CouldNotMeasure, ProvingError
+from .spans import span
 
 if TYPE_CHECKING:
     import httpx
@@ -211,7 +212,7 @@ class Load:
 
         Raises `CouldNotMeasure` where the load ends, or the time passes, before that.
         """
-        with self._changed:
+        with span("load", self.url), self._changed:
             self._changed.wait_for(
                 lambda: self._answered >= answered or self._over, timeout_seconds
             )
@@ -233,7 +234,8 @@ class Load:
         if self._thread is None:
             raise ProvingError(f"The load on {self.url} was never started; use it in a with block.")
         self._told_to_finish.set()
-        self._thread.join()
+        with span("load", self.url):
+            self._thread.join()
         if self._failure is not None:
             raise self._failure
         return Report(tuple(sorted(self._ended, key=lambda request: request.began_at)))

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 
 from .engine import Engine
+from .spans import span
 
 BUILD_VARIABLE = "PROVING_BUILD"
 """Names the run in the environment of the docker client that builds for it."""
@@ -43,7 +44,8 @@ class Watchdog:
             pipe.close()
         except OSError:
             return
-        self.process.wait(timeout=30)
+        with span("watchdog", "its end"):
+            self.process.wait(timeout=30)
 
 
 def start(engine: Engine, run: str) -> Watchdog:
@@ -51,14 +53,15 @@ def start(engine: Engine, run: str) -> Watchdog:
     environment = {
         name: value for name, value in engine.environment().items() if name != BUILD_VARIABLE
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "proving.watchdog", run],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={**environment, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
-    )
+    with span("watchdog", run):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "proving.watchdog", run],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**environment, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
     return Watchdog(process)
 
 

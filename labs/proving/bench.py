@@ -1,0 +1,370 @@
+"""Where the time of the labs goes: their wall time against the waits that nothing can shorten.
+
+Each instant of a lab counts once, for the first kind in `KINDS` that was under way then: a wait
+that cannot be avoided hides the work that was done beside it, and what is left to improve is the
+rest.
+It measures and judges nothing: the targets stand beside the figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from . import prepare, prove, spans
+from .claims import load
+from .errors import ProvingError
+from .paths import ROOT
+from .spans import Span, span
+from .system import last_lines, say
+
+NO_CACHE_VARIABLE = "PROVING_NO_CACHE"
+"""Set to 1, the arms are built without a look into the build cache; nothing is removed from it."""
+
+WARM_SECONDS, COLD_SECONDS, EDIT_SECONDS = 300.0, 540.0, 4.0
+"""The targets: the labs of three chapters on two cores, and the site after one edit."""
+
+WAITS = "grace period"
+"""The kind of the waits that nothing can shorten: from a stop signal to the end of PID 1."""
+
+KINDS = {
+    WAITS: "grace periods",
+    "build": "builds",
+    "layers": "reading layers",
+    "load": "requests under load",
+    "log": "waiting for a log",
+    "ready": "applications getting ready",
+    "start": "starting containers",
+    "processes": "listing processes",
+    "stop": "the engine's part of a stop",
+    "removal": "removing containers",
+    "bases": "looking for the bases",
+    "watchdog": "the watchdog",
+    "clean-up": "cleaning up",
+    "kernel": "starting and ending the kernel",
+    "cell": "the lab's own code",
+    "lab": "the runner",
+}
+"""The kinds of spans, each before those around it, and what they are called."""
+
+AROUND = ("cell", "lab")
+"""Kinds that are made of others and are not listed as single spans."""
+
+SET_UP = "set-up"
+LONGEST = 3
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A lab, or a claim's cells: seconds of wall time, and where they went, by kind.
+
+    `waits_seconds` is the sum of the unavoidable waits; those that ran side by side count once in
+    `by_kind`.
+    """
+
+    name: str
+    seconds: float
+    waits_seconds: float
+    by_kind: Mapping[str, float]
+    longest: tuple[Span, ...]
+
+    @property
+    def overlapped_waits_seconds(self) -> float:
+        """The wall time during which an unavoidable wait was under way."""
+        return self.by_kind.get(WAITS, 0.0)
+
+    @property
+    def rest_seconds(self) -> float:
+        """The wall time that is not spent in unavoidable waits."""
+        return self.seconds - self.overlapped_waits_seconds
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the part as plain data, in seconds."""
+        return {
+            "name": self.name,
+            "seconds": round(self.seconds, 2),
+            "waits_seconds": round(self.waits_seconds, 2),
+            "by_kind": {kind: round(seconds, 2) for kind, seconds in self.by_kind.items()},
+            "longest": [
+                {"kind": one.name, "detail": one.detail, "seconds": round(one.seconds, 2)}
+                for one in self.longest
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class LabTime:
+    """A lab's time, as a whole and by claim."""
+
+    whole: Part
+    claims: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class SiteTime:
+    """Seconds that the site takes: built anew, and again after one edit of one chapter."""
+
+    clean_seconds: float
+    edit_seconds: float
+
+
+def union(intervals: Iterable[Interval]) -> list[Interval]:
+    """Return disjoint intervals, in order, that cover the same instants."""
+    joined: list[Interval] = []
+    for began, ended in sorted(intervals):
+        if joined and began <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], ended))
+        else:
+            joined.append((began, ended))
+    return joined
+
+
+def length(intervals: Iterable[Interval]) -> float:
+    """Return how long intervals are together, instants that they share counted once."""
+    return sum(ended - began for began, ended in union(intervals))
+
+
+def attribute(noted: Iterable[Span], within: Sequence[Interval]) -> dict[str, float]:
+    """Return the seconds of some intervals by kind, each instant counted once, as `KINDS` ranks.
+
+    What no span covers counts as the runner's; kinds that `KINDS` does not know come before the
+    lab's own code.
+    """
+    by_kind: dict[str, list[Interval]] = defaultdict(list)
+    for one in noted:
+        by_kind[one.name] += _clipped(one, within)
+    by_kind["lab"] = list(within)
+    covered: list[Interval] = []
+    seconds: dict[str, float] = {}
+    for kind in sorted(by_kind, key=_rank):
+        grown = union([*covered, *by_kind[kind]])
+        seconds[kind] = length(grown) - length(covered)
+        covered = grown
+    return {kind: took for kind, took in seconds.items() if took > 0}
+
+
+def _rank(kind: str) -> tuple[float, str]:
+    known = list(KINDS)
+    return (known.index(kind) if kind in KINDS else known.index("cell") - 0.5), kind
+
+
+def _clipped(one: Span, within: Iterable[Interval]) -> list[Interval]:
+    cut = ((max(one.began, began), min(one.ended, ended)) for began, ended in within)
+    return [(began, ended) for began, ended in cut if began < ended]
+
+
+def part(name: str, noted: Sequence[Span], within: Sequence[Interval]) -> Part:
+    """Return where the time of some intervals went."""
+    inside = [one for one in noted if _clipped(one, within)]
+    waits = [piece for one in inside if one.name == WAITS for piece in _clipped(one, within)]
+    single = [one for one in inside if one.name not in (WAITS, *AROUND)]
+    return Part(
+        name,
+        seconds=length(within),
+        waits_seconds=sum(ended - began for began, ended in waits),
+        by_kind=attribute(inside, within),
+        longest=tuple(sorted(single, key=lambda one: -one.seconds)[:LONGEST]),
+    )
+
+
+def lab_times(noted: Sequence[Span]) -> list[LabTime]:
+    """Return the time of each lab that was run, and of each claim in it, out of their spans."""
+    times = []
+    for lab in (one for one in noted if one.name == "lab"):
+        cells: dict[str, list[Interval]] = defaultdict(list)
+        for cell in noted:
+            if cell.name == "cell" and lab.began <= cell.began < lab.ended:
+                cells[cell.detail or SET_UP].append((cell.began, cell.ended))
+        times.append(
+            LabTime(
+                part(lab.detail, noted, [(lab.began, lab.ended)]),
+                tuple(part(claim, noted, within) for claim, within in cells.items()),
+            )
+        )
+    return times
+
+
+def table(lab: LabTime) -> str:
+    """Return a lab's time as text: the whole by kind, then claim by claim."""
+    whole = lab.whole
+    lines = [
+        f"{whole.name}: {whole.seconds:.1f} s",
+        f"  unavoidable waits {whole.overlapped_waits_seconds:8.1f} s"
+        f"   ({whole.waits_seconds:.1f} s, had they not overlapped)",
+        f"  the rest          {whole.rest_seconds:8.1f} s",
+    ]
+    rest = {kind: took for kind, took in whole.by_kind.items() if kind != WAITS}
+    for kind, took in sorted(rest.items(), key=lambda item: -item[1]):
+        lines.append(f"    {KINDS.get(kind, kind):<31} {took:8.1f} s")
+    lines.append(f"  {'claim':<7} {'time':>7} {'waits':>7} {'rest':>7}   the longest besides waits")
+    for claim in lab.claims:
+        longest = ", ".join(_told(one) for one in claim.longest)
+        lines.append(
+            f"  {claim.name:<7} {claim.seconds:7.1f} {claim.overlapped_waits_seconds:7.1f}"
+            f" {claim.rest_seconds:7.1f}   {longest}"
+        )
+    return "\n".join(lines)
+
+
+def _told(one: Span) -> str:
+    detail = one.detail.removeprefix("sha256:")[:32]
+    return f"{one.name} {detail} {one.seconds:.1f} s"
+
+
+def targets(labs: Sequence[LabTime], site: SiteTime | None, *, cold: bool) -> str:
+    """Return the measured times beside the targets."""
+    total = sum(lab.whole.seconds for lab in labs)
+    wanted = COLD_SECONDS if cold else WARM_SECONDS
+    state = "cold" if cold else "warm"
+    lines = [
+        f"{'':<24} {'measured':>10} {'target':>10}",
+        f"{f'{len(labs)} labs, {state}':<24} {total:8.1f} s {wanted:8.0f} s",
+    ]
+    if site is not None:
+        lines += [
+            f"{'the site, after an edit':<24} {site.edit_seconds:8.1f} s {EDIT_SECONDS:8.0f} s",
+            f"{'the site, built anew':<24} {site.clean_seconds:8.1f} s",
+        ]
+    return "\n".join(lines)
+
+
+def time_labs(words: Sequence[str]) -> tuple[list[LabTime], list[Span], int]:
+    """Run the labs that are chosen; return their times, the spans, and how many claims failed."""
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="proving-bench-") as folder:
+        file = Path(folder) / "spans.jsonl"
+        os.environ[spans.VARIABLE] = str(file)
+        try:
+            for notebook, only in prove.select(words):
+                say(f"Running {notebook.stem}{f', {only}' if only else ''} …")
+                with span("lab", f"{notebook.stem}{f' ({only})' if only else ''}"):
+                    proofs, _ = prove.run_notebook(notebook, only, told=_tell)
+                failed += sum(not proof.passed for proof in proofs)
+        finally:
+            del os.environ[spans.VARIABLE]
+        noted = spans.read(file)
+    return lab_times(noted), noted, failed
+
+
+def _tell(proof: prove.Proof) -> None:
+    say(f"  {proof.claim.id} {proof.verdict}" + ("" if proof.passed else f". {proof.reason}"))
+
+
+def time_site(run: Callable[..., Any] = subprocess.run) -> SiteTime:
+    """Build the site anew, and again after an edit of its last chapter with a lab.
+
+    Both happen in a copy of the sources; the checkout and its site stay as they are.
+
+    Raises:
+        ProvingError: the site does not build.
+    """
+    with tempfile.TemporaryDirectory(prefix="proving-bench-") as folder:
+        sources = Path(folder) / "guide"
+        shutil.copytree(
+            ROOT,
+            sources,
+            ignore=shutil.ignore_patterns(".*", "_build", "work", "reports", "__pycache__"),
+        )
+        clean_seconds = _build(sources, run)
+        chapter = _chapter(sources)
+        with chapter.open("a", encoding="utf-8") as file:
+            file.write("\nThis sentence is new.\n")
+        return SiteTime(clean_seconds, _build(sources, run))
+
+
+def _chapter(sources: Path) -> Path:
+    proved = {claim.chapter for claim in load().values() if claim.proved_by_a_lab}
+    chapters = sorted((sources / "chapters").glob("*.md"))
+    return [chapter for chapter in chapters if chapter.stem in proved][-1]
+
+
+def _build(sources: Path, run: Callable[..., Any]) -> float:
+    began = time.monotonic()
+    built = run(
+        [*prepare.SPHINX, str(sources), str(sources / "_build" / "html")],
+        env={**os.environ, "PYTHONPATH": str(sources / "labs")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if built.returncode:
+        output = last_lines(built.stdout + built.stderr)
+        raise ProvingError(f"The site was not built. Sphinx says:\n{output}")
+    return time.monotonic() - began
+
+
+def bench(words: Sequence[str], *, cold: bool, site: bool, json_file: Path | None) -> int:
+    """Run and time what is chosen and print it; return how many claims failed."""
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    cores = os.cpu_count() or 1
+    engine = prepare.engine_and_bases()
+    if cold:
+        os.environ[NO_CACHE_VARIABLE] = "1"
+    labs, noted, failed = time_labs(words)
+    timed = time_site() if site else None
+    print(f"\nHere: {cores} cores, load {busy:.1f} when it began. {_how(cold)}")
+    print("Each instant counts once; where a wait and work overlap, it counts as the wait.")
+    for lab in labs:
+        print(f"\n{table(lab)}")
+    print(f"\n{targets(labs, timed, cold=cold)}", flush=True)
+    if failed:
+        print(f"{failed} claims do not hold: their times tell little.", flush=True)
+    if json_file is not None:
+        data = {
+            "cold": cold,
+            "cores": cores,
+            "load_before": round(busy, 2),
+            "engine": engine.description.as_data(),
+            "failed": failed,
+            "labs": [
+                {**lab.whole.as_data(), "claims": [claim.as_data() for claim in lab.claims]}
+                for lab in labs
+            ],
+            "site": timed and asdict(timed),
+            "spans": [asdict(one) for one in noted],
+        }
+        json_file.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    return failed
+
+
+def _how(cold: bool) -> str:
+    if cold:
+        return "Cold: the bases were there, and no arm was taken from the build cache."
+    return "Warm: the bases were there, and the build cache as earlier runs had left it."
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench", description="Tell where the labs' time goes.")
+    parser.add_argument("words", nargs="*", metavar="09|P1", help="a chapter or a claim")
+    parser.add_argument("--cold", action="store_true", help="build without the build cache")
+    parser.add_argument("--no-site", action="store_true", help="leave the site out")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and spans there")
+    return parser.parse_intermixed_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Time the labs and the site; the exit status tells of failures, never of times."""
+    options = _options(arguments)
+    return prove.in_order(
+        lambda: bench(
+            options.words, cold=options.cold, site=not options.no_site, json_file=options.json
+        )
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""The bench counts each instant once, names what could be shorter, and judges nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from proving import bench, prove
+from proving.bench import LabTime, SiteTime
+from proving.errors import ProvingError
+from proving.spans import Span, span
+
+
+def of(name, began, ended, detail=""):
+    """Return a span with the times that matter here."""
+    return Span(name, detail, float(began), float(ended), process=1, thread=1)
+
+
+LAB = [
+    of("lab", 0, 40, "09-process-management"),
+    of("kernel", 1, 3, "start"),
+    of("cell", 3, 5),
+    of("cell", 5, 35, "P1"),
+    of("build", 5, 9, "P1/bad"),
+    of("build", 5, 11, "P1/good"),
+    of("stop", 14, 25, "P1/bad"),
+    of("grace period", 14, 24, "P1/bad"),
+    of("grace period", 16, 26, "P1/good"),
+    of("removal", 24, 28, "P1/bad"),
+    of("cell", 35, 36, "P1"),
+]
+
+
+@pytest.mark.parametrize(
+    ("intervals", "joined"),
+    [
+        ([], []),
+        ([(3, 4), (0, 1)], [(0, 1), (3, 4)]),
+        ([(0, 2), (1, 3), (3, 4)], [(0, 4)]),
+        ([(0, 9), (1, 2), (5, 6)], [(0, 9)]),
+    ],
+)
+def test_intervals_are_joined(intervals, joined):
+    """Overlapping and touching intervals become one, an inner one disappears."""
+    assert joined == bench.union(intervals)
+
+
+def test_each_instant_counts_once():
+    """What is attributed adds up to the wall time, whatever overlaps."""
+    seconds = bench.attribute(LAB, [(0, 40)])
+
+    assert 40 == pytest.approx(sum(seconds.values()))
+
+
+def test_a_wait_hides_the_work_beside_it():
+    """Waits come first, inner work before what is around it, the runner has what is left."""
+    assert {
+        "grace period": 12,
+        "build": 6,
+        "removal": 2,
+        "kernel": 2,
+        "cell": 2 + 3 + 7 + 1,
+        "lab": 5,
+    } == bench.attribute(LAB, [(0, 40)])
+
+
+def test_an_unknown_kind_is_told_as_it_is():
+    """A span that the bench has no word for is work within a cell."""
+    noted = [of("lab", 0, 10), of("cell", 0, 10, "P1"), of("push", 2, 5)]
+
+    assert {"push": 3, "cell": 7} == bench.attribute(noted, [(0, 10)])
+
+
+def test_spans_outside_of_a_part_do_not_count():
+    """Another claim's builds, and the ends that stick out, are left out."""
+    noted = [of("build", 0, 4), of("build", 8, 12), of("build", 20, 30)]
+
+    assert {"build": 6, "lab": 4} == bench.attribute(noted, [(2, 12)])
+
+
+def test_a_lab_is_told_as_a_whole_and_by_claim():
+    """Waits are told with and without their overlap; cells without a claim are the set-up."""
+    (lab,) = bench.lab_times(LAB)
+    set_up, claim = lab.claims
+
+    assert (40, 20, 12, 28) == (
+        lab.whole.seconds,
+        lab.whole.waits_seconds,
+        lab.whole.overlapped_waits_seconds,
+        lab.whole.rest_seconds,
+    )
+    assert (bench.SET_UP, 2) == (set_up.name, set_up.seconds)
+    assert ("P1", 31, 12) == (claim.name, claim.seconds, claim.overlapped_waits_seconds)
+
+
+def test_the_longest_spans_are_those_that_can_be_improved():
+    """Neither waits nor what is around other spans are among them."""
+    (lab,) = bench.lab_times(LAB)
+    names = [(one.name, one.detail) for one in lab.claims[1].longest]
+
+    assert [("stop", "P1/bad"), ("build", "P1/good"), ("build", "P1/bad")] == names
+
+
+def test_the_table_tells_kinds_in_words():
+    """The whole by kind, the largest first, then a line for each claim."""
+    text = bench.table(bench.lab_times(LAB)[0])
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+
+    assert [
+        "09-process-management: 40.0 s",
+        "unavoidable waits 12.0 s (20.0 s, had they not overlapped)",
+        "the rest 28.0 s",
+        "the lab's own code 13.0 s",
+        "builds 6.0 s",
+    ] == lines[:5]
+    assert (
+        "P1 31.0 12.0 19.0 stop P1/bad 11.0 s, build P1/good 6.0 s, build P1/bad 4.0 s"
+        == (lines[-1])
+    )
+
+
+@pytest.mark.parametrize(("cold", "target"), [(False, "300 s"), (True, "540 s")])
+def test_targets_stand_beside_the_times(cold, target):
+    """Nothing is judged: the figures are there to be read."""
+    labs = bench.lab_times(LAB)
+    text = bench.targets(labs, SiteTime(9.0, 12.5), cold=cold)
+
+    assert f"40.0 s      {target}" in text
+    assert "12.5 s        4 s" in text
+
+
+@pytest.fixture
+def run_of(monkeypatch):
+    """Have the bench run a lab that notes spans of its own, on no engine."""
+
+    def prepared(*, passed=True):
+        def run_notebook(notebook, only, told):
+            with span("cell", "P1"), span("build", "P1/bad"):
+                pass
+            claim = SimpleNamespace(id="P1")
+            verdict = "holds" if passed else "does not hold"
+            proof = SimpleNamespace(claim=claim, verdict=verdict, passed=passed, reason="Why.")
+            told(proof)
+            return [proof], None
+
+        description = SimpleNamespace(as_data=lambda: {"engine": "a test's"})
+        engine = SimpleNamespace(description=description)
+        monkeypatch.setattr(bench.prepare, "engine_and_bases", lambda: engine)
+        monkeypatch.setattr(prove, "run_notebook", run_notebook)
+        monkeypatch.setattr(bench, "time_site", lambda: SiteTime(400.0, 900.0))
+        monkeypatch.delenv(bench.NO_CACHE_VARIABLE, raising=False)
+
+    return prepared
+
+
+def test_a_slow_run_is_no_failure(run_of, capsys):
+    """However long the site took, the exit status tells that all claims hold."""
+    run_of()
+
+    assert 0 == bench.main(["09"])
+    assert "900.0 s        4 s" in capsys.readouterr().out
+
+
+def test_a_claim_that_fails_is_a_failure(run_of, capsys):
+    """Times of a lab that fails tell little, and that is said."""
+    run_of(passed=False)
+
+    assert 1 == bench.main(["P1"])
+    assert "1 claims do not hold" in capsys.readouterr().out
+
+
+def test_figures_and_spans_are_kept(run_of, tmp_path):
+    """The file has all that is printed, and the spans for whoever looks further."""
+    run_of()
+    file = tmp_path / "bench.json"
+    bench.main(["09", "--json", str(file)])
+    kept = json.loads(file.read_text())
+
+    assert ["09-process-management"] == [lab["name"] for lab in kept["labs"]]
+    assert ["P1"] == [claim["name"] for claim in kept["labs"][0]["claims"]]
+    assert ["lab", "cell", "build"] == [one["name"] for one in kept["spans"]]
+    assert {"clean_seconds": 400.0, "edit_seconds": 900.0} == kept["site"]
+
+
+def test_cold_builds_leave_the_cache_alone(run_of, monkeypatch):
+    """A run without the cache is asked for by a variable that labs and their kernels inherit."""
+    run_of()
+    monkeypatch.setenv(bench.NO_CACHE_VARIABLE, "0")
+    bench.main(["09", "--cold"])
+
+    assert "1" == bench.os.environ[bench.NO_CACHE_VARIABLE]
+
+
+def test_the_site_is_timed_in_a_copy():
+    """A chapter with a lab is edited there, and the checkout stays as it is."""
+    seen = []
+
+    def run(command, *, env, **_):
+        sources = bench.Path(command[-2])
+        seen.append((sources, [path.read_text()[-30:] for path in sources.glob("chapters/*.md")]))
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    bench.time_site(run)
+    (first, before), (second, after) = seen
+
+    assert bench.ROOT not in (first, *first.parents)
+    assert first == second
+    assert not first.exists()
+    assert 1 == sum("This sentence is new." in end for end in after)
+    assert 0 == sum("This sentence is new." in end for end in before)
+
+
+def test_a_site_that_does_not_build_is_told():
+    """The end of what Sphinx says is quoted."""
+
+    def run(command, **_):
+        return subprocess.CompletedProcess(command, 1, "", "chapters/x.md: WARNING: no such role")
+
+    with pytest.raises(ProvingError, match="no such role"):
+        bench.time_site(run)
+
+
+def test_a_lab_without_spans_of_claims_has_a_table():
+    """A kernel that never started leaves the runner's time alone."""
+    (lab,) = bench.lab_times([of("lab", 0, 3, "09-process-management")])
+
+    assert isinstance(lab, LabTime)
+    assert "the runner" in bench.table(lab)
