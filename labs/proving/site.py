@@ -4,6 +4,8 @@
 |---|---|
 | directive `claim` | the card of a claim, with an optional prediction before it |
 | directive `timeline` | the timeline of a stop |
+| directive `build-timeline` | the timeline of a build: which steps ran, which were cached |
+| directive `layer-waterfall` | the layers of an image: bytes kept and bytes wasted |
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
 | role `measured` | a recorded figure inside a sentence, linked to its card |
@@ -31,7 +33,15 @@ from sphinx.util import logging
 from sphinx.util.docutils import ReferenceRole, SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
 
-from . import claims, figures, recorded, show
+from . import (
+    build_timeline,
+    claims,
+    drawing,
+    layer_waterfall,
+    recorded,
+    show,
+    stop_timeline,
+)
 from .claims import Claim
 from .errors import ClaimsFileError
 
@@ -50,6 +60,15 @@ _STALE = (
 )
 _EDITED = "The outputs of the notebook are not those that its recorded run wrote."
 _NUMBERS = {"s": "seconds", "B": "bytes", "count": "how many", "status": "exit status"}
+_SHOWING = (
+    build_timeline,
+    claims,
+    drawing,
+    layer_waterfall,
+    recorded,
+    show,
+    stop_timeline,
+)
 _LEXERS = {
     "Dockerfile": "docker",
     ".py": "python",
@@ -187,8 +206,8 @@ class ClaimDirective(ProvingDirective):
         )
 
 
-class TimelineDirective(ProvingDirective):
-    """The timeline of a stop, drawn from the recorded result of a claim; `:arms:` picks some."""
+class FigureDirective(ProvingDirective):
+    """A figure drawn from the recorded result of a claim; `:arms:` picks some arms of it."""
 
     option_spec: ClassVar = {"arms": directives.unchanged_required}
 
@@ -197,8 +216,36 @@ class TimelineDirective(ProvingDirective):
         record = results.records.get(claim.id)
         if record is None:
             return [_raw(show.not_proved_html(claim))]
-        figure = figures.stop_figure(claim, record, self.options.get("arms", "").split())
+        figure = self.draw(claim, record, self.options.get("arms", "").split())
         return [_raw(_alerted(figure, results.doubt(claim)))]
+
+    def draw(self, claim: Claim, record: recorded.Record, arms: Sequence[str]) -> str:
+        """Return the figure as HTML."""
+        raise NotImplementedError
+
+
+class TimelineDirective(FigureDirective):
+    """The timeline of a stop."""
+
+    def draw(self, claim: Claim, record: recorded.Record, arms: Sequence[str]) -> str:
+        """Return a drawing for each arm that was stopped."""
+        return stop_timeline.stop_figure(claim, record, arms)
+
+
+class BuildTimelineDirective(FigureDirective):
+    """The timeline of a build: which of its steps ran, and which the cache answered."""
+
+    def draw(self, claim: Claim, record: recorded.Record, arms: Sequence[str]) -> str:
+        """Return a drawing for each arm that was built."""
+        return build_timeline.build_figure(claim, record, arms)
+
+
+class LayerWaterfallDirective(FigureDirective):
+    """The layers of an image from the base up: bytes kept and bytes wasted."""
+
+    def draw(self, claim: Claim, record: recorded.Record, arms: Sequence[str]) -> str:
+        """Return a drawing for each image whose layers were measured."""
+        return layer_waterfall.layer_figure(claim, record, arms)
 
 
 class ArmsDirective(ProvingDirective):
@@ -586,8 +633,8 @@ def level_captions(_app: Sphinx, _page: str, _name: str, context: dict[str, Any]
 
 def _own_version() -> int:
     """Return a number that changes with the code whose output the pages hold."""
-    sources = (claims.__file__, figures.__file__, recorded.__file__, show.__file__, __file__)
-    digest = hashlib.sha256(b"".join(Path(source).read_bytes() for source in sources))
+    sources = [Path(module.__file__ or "") for module in _SHOWING] + [Path(__file__)]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
     return int.from_bytes(digest.digest()[:4], "big")
 
 
@@ -596,6 +643,8 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_domain(ProvingDomain)
     app.add_directive("claim", ClaimDirective)
     app.add_directive("timeline", TimelineDirective)
+    app.add_directive("build-timeline", BuildTimelineDirective)
+    app.add_directive("layer-waterfall", LayerWaterfallDirective)
     app.add_directive("arms", ArmsDirective)
     app.add_directive("claims-table", ClaimsTableDirective)
     app.add_directive("status-table", StatusTableDirective)

@@ -4,7 +4,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from proving import figures
+from proving import stop_timeline as figures
 from proving.claims import Claim
 from proving.errors import ClaimsFileError
 

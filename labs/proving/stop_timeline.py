@@ -1,38 +1,24 @@
-"""Figures drawn from recorded results: the timeline of a stop.
-
-The drawing is an inline SVG without a library: it takes the colours of the page around it, and
-falls back to ones that can be told on light and on dark where there is no style sheet.
-Positions are shares of the width, so that it fits a telephone without shrinking its letters.
-"""
+"""The timeline of a stop, drawn from a recorded result."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from . import drawing
 from .claims import Claim, humanize
-from .errors import ClaimsFileError
+from .drawing import BAR, Axis
 from .recorded import Record
-from .show import ARMS, MISSING
+from .show import MISSING
 
 OUTCOMES = ("answered", "cut", "refused")
 
-_COLOURS = {
-    "bad": "var(--pg-bad, #c8601e)",
-    "good": "var(--pg-good, #1f87a8)",
-    "answered": "var(--pg-good, #1f87a8)",
-    "cut": "var(--pg-bad, #c8601e)",
-    "refused": "var(--pg-bad, #c8601e)",
-}
-_OTHER = "var(--pg-other, #808080)"
+_COLOURS = {"answered": drawing.GOOD, "cut": drawing.BAD, "refused": drawing.BAD}
 _LANE = 7
 _UNITS = 10_000
 _PROCESS = 40
-_BAR = 12
-_MOST_TICKS = 6
 
 
 @dataclass(frozen=True)
@@ -59,44 +45,14 @@ class Timeline:
         return sum(request.outcome == outcome for request in self.requests)
 
 
-@dataclass(frozen=True)
-class _Axis:
-    start: float
-    end: float
-
-    def share(self, second: float) -> float:
-        """Return where a second lies, from 0 at the left to 1 at the right edge."""
-        return min(1.0, max(0.0, (second - self.start) / (self.end - self.start)))
-
-    def at(self, second: float) -> str:
-        return f"{100 * self.share(second):.2f}%"
-
-    def ticks(self) -> list[float]:
-        step = _step((self.end - self.start) / _MOST_TICKS)
-        first, last = math.ceil(self.start / step), math.floor(self.end / step)
-        return [round(number * step, 6) for number in range(first, last + 1)]
-
-
-def _step(least: float) -> float:
-    """Return the first of 1, 2, 5, 10, … (or its tenths) that is no less than `least`."""
-    power = 10.0 ** math.floor(math.log10(least))
-    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * 0.999)
-
-
 def timelines(record: Record, arms: Sequence[str] = ()) -> tuple[Timeline, ...]:
     """Return the timelines that a result carries, bad and good first, or those of some arms.
 
     Raises:
         ClaimsFileError: the result has none, or not one of every arm that is asked for.
     """
-    told = record.get("timelines") or {}
-    missing = [arm for arm in arms if arm not in told]
-    if missing or not told:
-        of_arm = f" of {', '.join(missing)}" if missing else ""
-        raise ClaimsFileError(f"The recorded result of {record.get('id')} has no timeline{of_arm}.")
-    told = {arm: told[arm] for arm in arms or told}
-    order = [*(arm for arm in ARMS if arm in told), *(arm for arm in told if arm not in ARMS)]
-    return tuple(_timeline(arm, told[arm]) for arm in order)
+    told = drawing.of_arms(record, "timelines", "timeline", arms)
+    return tuple(_timeline(arm, one) for arm, one in told.items())
 
 
 def _timeline(arm: str, told: Mapping[str, Any]) -> Timeline:
@@ -117,25 +73,17 @@ def stop_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
     """
     lines = timelines(record, arms)
     axis = _axis(lines)
-    described = {"bad": claim.bad, "good": claim.good, **claim.also}
-    drawings = "\n".join(
-        f'<p class="pg-arm pg-{escape(line.arm)}">{_named(line.arm)}</p>\n'
-        f"{_drawing(claim, line, axis, described.get(line.arm, ''))}"
-        for line in lines
-    )
     loaded = any(line.requests for line in lines)
-    return (
-        f'<figure class="pg-timeline">\n{drawings}\n'
-        f"<figcaption>{_caption(claim, axis, loaded)}</figcaption>\n"
-        f"{_legend() if loaded else ''}{_words(lines, loaded)}\n</figure>"
+    return drawing.figure(
+        "timeline",
+        {line.arm: ("", _drawing(claim, line, axis)) for line in lines},
+        _caption(claim, axis, loaded),
+        _legend() if loaded else "",
+        _words(lines, loaded),
     )
 
 
-def _named(arm: str) -> str:
-    return f"{ARMS.get(arm, '·')} {escape(arm.replace('-', ' '))}"
-
-
-def _axis(lines: Sequence[Timeline]) -> _Axis:
+def _axis(lines: Sequence[Timeline]) -> Axis:
     """Give every arm the same seconds, and the moment of TERM room for its name."""
     ends = [
         moment
@@ -146,10 +94,10 @@ def _axis(lines: Sequence[Timeline]) -> _Axis:
     end = max([*ends, 0.2])
     began = min([0.0, *(request.began for line in lines for request in line.requests)])
     start = max(began, -max(1.0, 0.4 * end))
-    return _Axis(min(start, -0.12 * (end - start)), end + 0.04 * (end - start))
+    return Axis(min(start, -0.12 * (end - start)), end + 0.04 * (end - start))
 
 
-def _caption(claim: Claim, axis: _Axis, loaded: bool) -> str:
+def _caption(claim: Claim, axis: Axis, loaded: bool) -> str:
     what = (
         "Each thin line is a request, from its beginning to its end. "
         if loaded
@@ -161,50 +109,30 @@ def _caption(claim: Claim, axis: _Axis, loaded: bool) -> str:
     )
 
 
-def _drawing(claim: Claim, line: Timeline, axis: _Axis, what: str) -> str:
+def _drawing(claim: Claim, line: Timeline, axis: Axis) -> str:
     lanes = _lanes(line.requests, axis)
-    top = _PROCESS + _BAR + 26
+    top = _PROCESS + BAR + 26
     floor = top + len(lanes) * _LANE + (6 if lanes else 0)
-    height = floor + 20
     parts = [
-        *_ticks(axis, floor),
+        *drawing.scale(axis, _PROCESS - 4, floor, lambda tick: f"{_signed(tick)} s"),
         *_grace(line, axis),
         *_process(line, axis),
         *_requests(lanes, axis, top),
         *_moments(line, axis, floor),
     ]
-    name = f"{claim.id}, {line.arm}: {what}" if what else f"{claim.id}, {line.arm}"
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="100%" height="{height}" '
-        f'font-family="inherit" font-size="12" fill="currentColor" overflow="visible">\n'
-        f"<title>Timeline of a stop. {escape(name)}</title>\n"
-        f"<desc>{escape(_sentence(line))}</desc>\n" + "\n".join(parts) + "\n</svg>"
-    )
-
-
-def _ticks(axis: _Axis, floor: int) -> Iterable[str]:
-    yield (
-        f'<line x1="0" x2="100%" y1="{floor}" y2="{floor}" stroke="currentColor" '
-        f'stroke-opacity="0.6"/>'
-    )
-    for tick in axis.ticks():
-        x = axis.at(tick)
-        yield (
-            f'<line x1="{x}" x2="{x}" y1="{_PROCESS - 4}" y2="{floor + 4}" '
-            f'stroke="currentColor" stroke-opacity="0.2"/>'
-        )
-        yield f'<text x="{x}" y="{floor + 17}" text-anchor="middle">{_signed(tick)} s</text>'
+    title = f"Timeline of a stop. {drawing.full_name(claim, line.arm)}"
+    return drawing.svg(title, _sentence(line), floor + 20, parts)
 
 
 def _signed(second: float) -> str:
     return f"{second:g}".replace("-", "−")
 
 
-def _grace(line: Timeline, axis: _Axis) -> Iterable[str]:
+def _grace(line: Timeline, axis: Axis) -> Iterable[str]:
     """The span that the process is given, as a bracket under its bar."""
     if not line.grace_seconds:
         return
-    y = _PROCESS + _BAR + 5
+    y = _PROCESS + BAR + 5
     left, right = axis.at(0), axis.at(line.grace_seconds)
     stroke = 'stroke="currentColor" stroke-dasharray="3 3"'
     yield f'<line x1="{left}" x2="{right}" y1="{y}" y2="{y}" {stroke}/>'
@@ -217,56 +145,29 @@ def _grace(line: Timeline, axis: _Axis) -> Iterable[str]:
     )
 
 
-def _process(line: Timeline, axis: _Axis) -> Iterable[str]:
-    end = 1.0 if line.died_at is None else axis.share(line.died_at)
-    colour = _COLOURS.get(line.arm, _OTHER)
-    yield (
-        f'<rect x="0" y="{_PROCESS}" width="{100 * end:.2f}%" height="{_BAR}" '
-        f'style="fill:{colour}"/>'
-    )
-    if line.arm == "bad":
-        # Told by its texture where colours cannot be told.
-        yield (
-            f'<line x1="0" x2="{100 * end:.2f}%" y1="{_PROCESS + _BAR / 2:g}" '
-            f'y2="{_PROCESS + _BAR / 2:g}" stroke="var(--pg-paper, #ffffff)" stroke-width="2" '
-            f'stroke-dasharray="2 6"/>'
-        )
+def _process(line: Timeline, axis: Axis) -> Iterable[str]:
+    end = axis.end if line.died_at is None else line.died_at
+    colour = drawing.ARM_COLOURS.get(line.arm, drawing.OTHER)
+    return drawing.bar(axis, (axis.start, end), _PROCESS, colour, dotted=line.arm == "bad")
 
 
-def _moments(line: Timeline, axis: _Axis, floor: int) -> Iterable[str]:
+def _moments(line: Timeline, axis: Axis, floor: int) -> Iterable[str]:
     """TERM and KILL above, the end below them, so that no two names meet."""
     close = line.kill_at is not None and abs(axis.share(line.kill_at) - axis.share(0)) < 0.15
     beside = "end" if close else "middle"
-    yield from _moment("TERM", 0.0, axis, span=(12, floor), anchor=beside)
+    yield from drawing.moment("TERM", 0.0, axis, span=(12, floor), anchor=beside)
     if line.kill_at is not None:
-        beside = "start" if close else _inward(line.kill_at, axis)
-        yield from _moment("KILL", line.kill_at, axis, span=(12, floor), anchor=beside)
+        beside = "start" if close else axis.inward(line.kill_at)
+        yield from drawing.moment("KILL", line.kill_at, axis, span=(12, floor), anchor=beside)
     if line.died_at is not None:
         told = f"ended after {humanize(line.died_at, 's')}"
-        beside = _inward(line.died_at, axis)
-        yield from _moment(told, line.died_at, axis, span=(28, _PROCESS + _BAR), anchor=beside)
+        beside = axis.inward(line.died_at)
+        yield from drawing.moment(
+            told, line.died_at, axis, span=(28, _PROCESS + BAR), anchor=beside
+        )
 
 
-def _inward(second: float, axis: _Axis) -> str:
-    """Return the text anchor that keeps a name within the drawing."""
-    return "end" if axis.share(second) > 0.6 else "start"
-
-
-def _moment(
-    name: str, second: float, axis: _Axis, *, span: tuple[int, int], anchor: str
-) -> Iterable[str]:
-    x, (y, floor) = axis.at(second), span
-    gap = {"start": 5, "middle": 0, "end": -5}[anchor]
-    yield (
-        f'<line x1="{x}" x2="{x}" y1="{y + 3}" y2="{floor}" stroke="currentColor" '
-        f'stroke-width="1.5"/>'
-    )
-    yield (
-        f'<text x="{x}" dx="{gap}" y="{y}" text-anchor="{anchor}" font-weight="600">{name}</text>'
-    )
-
-
-def _lanes(requests: Iterable[Request], axis: _Axis) -> list[list[Request]]:
+def _lanes(requests: Iterable[Request], axis: Axis) -> list[list[Request]]:
     """Put requests that overlap in time on lanes of their own."""
     lanes: list[list[Request]] = []
     for request in sorted(requests, key=lambda request: request.began):
@@ -280,7 +181,7 @@ def _lanes(requests: Iterable[Request], axis: _Axis) -> list[list[Request]]:
     return lanes
 
 
-def _requests(lanes: Sequence[Sequence[Request]], axis: _Axis, top: int) -> Iterable[str]:
+def _requests(lanes: Sequence[Sequence[Request]], axis: Axis, top: int) -> Iterable[str]:
     """One path for each outcome: solid, dashed with a stop at its end, or a stop alone."""
     if not lanes:
         return
@@ -300,7 +201,7 @@ def _requests(lanes: Sequence[Sequence[Request]], axis: _Axis, top: int) -> Iter
     yield "</svg>"
 
 
-def _paths(lanes: Sequence[Sequence[Request]], axis: _Axis, outcome: str) -> tuple[str, str]:
+def _paths(lanes: Sequence[Sequence[Request]], axis: Axis, outcome: str) -> tuple[str, str]:
     bars, stops = [], []
     for number, lane in enumerate(lanes):
         middle = number * _LANE + _LANE / 2
@@ -323,33 +224,34 @@ def _legend() -> str:
         '<path d="M27 2v10" stroke-width="2"/>',
         "refused": '<path d="M14 2v10" stroke-width="2"/>',
     }
-    items = "\n".join(
-        f'<li><svg width="28" height="14" aria-hidden="true" '
-        f'style="stroke:{_COLOURS[outcome]}">{mark}</svg> {outcome}</li>'
-        for outcome, mark in marks.items()
+    return drawing.legend(
+        {
+            outcome: f'<g fill="none" style="stroke:{_COLOURS[outcome]}">{mark}</g>'
+            for outcome, mark in marks.items()
+        }
     )
-    return f'<ul class="pg-legend">\n{items}\n</ul>\n'
 
 
 def _words(lines: Sequence[Timeline], loaded: bool) -> str:
     """The same numbers as a table, for those who do not see the drawing."""
     counted = OUTCOMES if loaded else ()
-    heads = "".join(
-        f'<th scope="col">{head}</th>'
-        for head in ("Arm", "Grace period", "KILL", "Process ended", *counted)
-    )
-    rows = "\n".join(
-        f'<tr><th scope="row">{_named(line.arm)}</th>'
-        f"<td>{line.grace_seconds:g} s</td><td>{_after(line.kill_at, 'not sent')}</td>"
-        f"<td>{_after(line.died_at, MISSING)}</td>"
-        + "".join(f"<td>{line.counted(outcome)}</td>" for outcome in counted)
-        + "</tr>"
+    rows = [
+        (
+            drawing.named(line.arm),
+            [
+                f"{line.grace_seconds:g} s",
+                _after(line.kill_at, "not sent"),
+                _after(line.died_at, MISSING),
+                *(str(line.counted(outcome)) for outcome in counted),
+            ],
+        )
         for line in lines
-    )
-    return (
-        "<details><summary>The timeline in numbers</summary>\n"
-        "<table><caption>Seconds after TERM, and requests by their outcome</caption>\n"
-        f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></details>"
+    ]
+    return drawing.numbers(
+        "The timeline in numbers",
+        "Seconds after TERM, and requests by their outcome",
+        ("Arm", "Grace period", "KILL", "Process ended", *counted),
+        {"": rows},
     )
 
 
