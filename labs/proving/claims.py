@@ -114,7 +114,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Claim:
-    """A row of `claims.toml`; `exchanges` names the pairs of arms that `teeth` exchanges."""
+    """A row of `claims.toml`; `exchanges` names the pairs of arms that `teeth` exchanges.
+
+    `context` is the folder of images that its workspaces copy, where that is not its own;
+    `uses` are folders whose files decide its result too, such as a server's.
+    """
 
     id: str
     chapter: str
@@ -126,6 +130,8 @@ class Claim:
     also: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Value] = field(default_factory=dict)
     exchanges: tuple[tuple[str, str], ...] = (_PAIR,)
+    context: str = ""
+    uses: tuple[str, ...] = ()
 
     @property
     def proved_by_a_lab(self) -> bool:
@@ -207,6 +213,8 @@ def _claim(row: Mapping[str, Any], settings: Mapping[str, Value]) -> Claim:
             also=row.get("also", {}),
             settings={**settings, **row.get("settings", {})},
             exchanges=tuple((a, b) for a, b in row.get("exchanges", [_PAIR])),
+            context=row.get("context", ""),
+            uses=tuple(row.get("uses", [])),
         )
     except (KeyError, TypeError, ValueError) as error:
         name = row.get("id", "a row without an id")
@@ -333,9 +341,13 @@ def toothless(claim: Claim, judgement: Judgement) -> tuple[str, ...]:
     )
 
 
-def contexts(claim_id: str, images: Path = IMAGES) -> tuple[Path, ...]:
-    """Return the files that decide the images of a claim: its folder, and the sources it copies."""
-    own = [path for path in sorted((images / claim_id).rglob("*")) if path.is_file()]
+def contexts(claim_id: str, images: Path = IMAGES, also: Iterable[str] = ()) -> tuple[Path, ...]:
+    """Return the files that decide the images of a claim: its folder, and the sources it copies.
+
+    `also` are further folders of images that it uses.
+    """
+    folders = [images / name for name in (claim_id, *also)]
+    own = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     copied = {
         images / source
         for path in own
@@ -367,7 +379,9 @@ def decides(notebook: Path, images: Path = IMAGES, claims_file: Path = CLAIMS_FI
     labs = images.parent
     folders = (labs / "exercises" / notebook.stem, images / "bases")
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
-    files += [path for row in rows for path in contexts(row["id"], images)]
+    for row in rows:
+        also = [*row.get("uses", []), *([row["context"]] if "context" in row else [])]
+        files += contexts(row["id"], images, also)
     for path in files:
         if "__pycache__" not in path.parts:
             digest.update(path.relative_to(labs).as_posix().encode() + b"\0" + path.read_bytes())

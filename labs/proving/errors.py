@@ -18,7 +18,16 @@ class BaseImageError(ProvingError):
 
 
 class BuildError(ProvingError):
-    """A Dockerfile did not build; the sentence names the step and quotes its last lines."""
+    """A Dockerfile did not build; the sentence names the step and quotes its last lines.
+
+    `progress` is all that the builder has told; `exit_status` is that of the command that failed,
+    or the builder's own where no command did.
+    """
+
+    def __init__(self, sentence: str, *, progress: str = "", exit_status: int = 1) -> None:
+        super().__init__(sentence)
+        self.progress = progress
+        self.exit_status = exit_status
 
 
 class ContainerError(ProvingError):

@@ -9,31 +9,45 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from testcontainers.core.image import DockerImage
 
 from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
-from .errors import BuildError
+from .errors import BuildError, CouldNotMeasure
+from .spans import span
 from .system import last_lines
+
+if TYPE_CHECKING:
+    from .layers import Contents
 
 _STEP = re.compile(r"^#(\d+) (\[(?:[\w.-]+ )?\s*\d+/\d+\] .+)$")
 _DONE = re.compile(r"^#(\d+) DONE ([\d.]+)s$")
 _CACHED = re.compile(r"^#(\d+) CACHED$")
 _ERROR = re.compile(r"^#(\d+) ERROR:? (.*)$")
 _OUTPUT = re.compile(r"^#(\d+) (?:[\d.]+ )(.*)$")
+_CONTEXT = re.compile(r"^#(\d+) \[internal\] load build context$")
+_TRANSFERRED = re.compile(r"^#(\d+) transferring context: ([\d.]+)\s*([kMG]?)i?B\b")
+_EXIT_STATUS = re.compile(r"exit code: (\d+)")
+_SCALE = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One instruction of a build: whether the cache answered it, and how long it took."""
+    """One instruction of a build: whether the cache answered it, and how long it took.
+
+    `began_seconds` counts from the beginning of the build, by the clock of the client.
+    """
 
     name: str
     cached: bool
     seconds: float
+    began_seconds: float = 0.0
 
     @property
     def is_base(self) -> bool:
@@ -41,21 +55,43 @@ class Step:
         return "] FROM " in self.name
 
 
-def parse_steps(progress: str) -> tuple[Step, ...]:
-    """Return a build's instructions out of BuildKit's plain progress, in the order they began."""
+def parse_steps(progress: str, arrived_seconds: Sequence[float] = ()) -> tuple[Step, ...]:
+    """Return a build's instructions out of BuildKit's plain progress, in the order they began.
+
+    `arrived_seconds` tells of each line when it came, counted from the beginning of the build.
+    """
     names: dict[str, str] = {}
+    began: dict[str, float] = {}
     cached: set[str] = set()
     seconds: dict[str, float] = {}
-    for line in progress.splitlines():
+    for number, line in enumerate(progress.splitlines()):
         if match := _STEP.match(line):
             names.setdefault(match[1], match[2])
+            if number < len(arrived_seconds):
+                began.setdefault(match[1], round(arrived_seconds[number], 2))
         elif match := _CACHED.match(line):
             cached.add(match[1])
         elif match := _DONE.match(line):
             seconds[match[1]] = float(match[2])
     return tuple(
-        Step(name, number in cached, seconds.get(number, 0.0)) for number, name in names.items()
+        Step(name, number in cached, seconds.get(number, 0.0), began.get(number, 0.0))
+        for number, name in names.items()
     )
+
+
+def parse_context_bytes(progress: str) -> int:
+    """Return how many bytes of the build context were sent, as BuildKit's progress rounds them.
+
+    A client sends what has changed since it last sent the same folder, and nothing else.
+    """
+    lines = progress.splitlines()
+    contexts = {match[1] for line in lines if (match := _CONTEXT.match(line))}
+    sent = [
+        round(float(match[2]) * _SCALE[match[3]])
+        for line in lines
+        if (match := _TRANSFERRED.match(line)) and match[1] in contexts
+    ]
+    return max(sent, default=0)
 
 
 def failure(progress: str) -> str:
@@ -81,7 +117,13 @@ class Image(DockerImage):
     """A `testcontainers` image that BuildKit builds.
 
     `path` is the build context and `dockerfile_path` lies within it.
-    `environment` is what the docker client gets besides its usual one.
+    `arguments` are build arguments, those of bases among them; `environment` is what the docker
+    client gets besides its usual one; `hosts` are addresses by the names that the build's steps
+    may use, which the cache does not ask for.
+
+    After a build, `steps` has its instructions, `build_seconds` its wall time and `context_bytes`
+    what was sent of the build context.
+
     Attestations are left out where the client knows them, so that equal builds are equal images.
     """
 
@@ -94,6 +136,7 @@ class Image(DockerImage):
         dockerfile_path: str = "Dockerfile",
         arguments: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        hosts: Mapping[str, str] | None = None,
         no_cache: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
@@ -108,6 +151,9 @@ class Image(DockerImage):
         self.engine = engine
         self.name = dockerfile_path
         self.steps: tuple[Step, ...] = ()
+        self.build_seconds = 0.0
+        self.context_bytes = 0
+        self._hosts = dict(hosts or {})
         self._arguments = dict(arguments or {})
         self._environment = dict(environment or {})
         self._on_line = on_line
@@ -119,7 +165,8 @@ class Image(DockerImage):
             BuildError: a step failed; the sentence names it and quotes its last lines.
             EngineError: the engine went away.
         """
-        self.steps = parse_steps(self._run(list(self._command())))
+        with span("build", self.name):
+            self._run(list(self._command()))
         with talking_to(self.engine):
             # not by --iidfile: with a containerd store, buildx writes a digest there (that of the
             # configuration) by which the engine does not know the image
@@ -142,6 +189,75 @@ class Image(DockerImage):
             return self.id
         return _config_digest_of_archive(self.get_wrapped_image().save())
 
+    def step(self, words: str) -> Step:
+        """Return the one step of the build whose instruction has these words.
+
+        Raises:
+            CouldNotMeasure: none or several have.
+        """
+        found = [step for step in self.steps if words in step.name]
+        if len(found) != 1:
+            told = "; ".join(step.name for step in self.steps)
+            raise CouldNotMeasure(f"{len(found)} steps of the build have {words!r}: {told}.")
+        return found[0]
+
+    def build_as_data(self) -> dict[str, Any]:
+        """Return what a result tells of the build, for its timeline."""
+        steps = [
+            {
+                "name": step.name,
+                "cached": step.cached,
+                "began_seconds": step.began_seconds,
+                "seconds": 0.0 if step.cached else step.seconds,
+            }
+            for step in self.steps
+            if not step.is_base
+        ]
+        return {"seconds": round(self.build_seconds, 2), "steps": steps}
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The image's layers, files and packages; read once, which takes a second or more.
+
+        Raises:
+            CouldNotMeasure: the engine's archive of the image cannot be read.
+        """
+        from . import layers
+
+        image = self.get_wrapped_image()
+        with span("layers", self.name), talking_to(self.engine):
+            return layers.read(lambda: image.save(named=False), self._base_diff_ids())
+
+    @property
+    def diff_ids(self) -> tuple[str, ...]:
+        """The digests of the image's uncompressed layers, from the base up (OCI image spec)."""
+        return _diff_ids(self.get_wrapped_image())
+
+    @property
+    def layers_added(self) -> int:
+        """How many layers the image has on top of its base."""
+        return len(self.diff_ids) - len(self._base_diff_ids())
+
+    def _base_diff_ids(self) -> tuple[str, ...]:
+        """Return the layers of the base: of those that the build was given, the one it begins with.
+
+        Raises:
+            CouldNotMeasure: it begins with none of them.
+        """
+        from docker.errors import ImageNotFound
+
+        own, found = self.diff_ids, []
+        for reference in self._arguments.values():
+            try:
+                base = _diff_ids(self.engine.docker.images.get(reference))
+            except ImageNotFound:
+                continue
+            if base and own[: len(base)] == base:
+                found.append(base)
+        if not found:
+            raise CouldNotMeasure(f"{self.name}: the image begins with none of the known bases.")
+        return max(found, key=len)
+
     def _command(self) -> Iterable[str]:
         yield from self.engine.builder.command()
         yield "--progress=plain"
@@ -149,12 +265,16 @@ class Image(DockerImage):
             yield "--no-cache"
         for name, value in self._arguments.items():
             yield f"--build-arg={name}={value}"
+        for name, address in self._hosts.items():
+            yield f"--add-host={name}:{address}"
         yield f"--tag={self.tag}"
         yield f"--file={Path(self.path) / self._dockerfile_path}"
         yield str(Path(self.path).resolve())
 
-    def _run(self, command: list[str]) -> str:
-        lines = []
+    def _run(self, command: list[str]) -> None:
+        lines: list[str] = []
+        arrived_seconds: list[float] = []
+        began = time.monotonic()
         with subprocess.Popen(
             command,
             env={**self.engine.builder.environment, **self._environment},
@@ -168,17 +288,29 @@ class Image(DockerImage):
             try:
                 for line in process.stdout:
                     lines.append(line)
+                    arrived_seconds.append(time.monotonic() - began)
                     if self._on_line is not None:
                         self._on_line(line.rstrip())
             except BaseException:
                 process.terminate()
                 raise
         progress = "".join(lines)
+        self.build_seconds = time.monotonic() - began
+        self.steps = parse_steps(progress, arrived_seconds)
+        self.context_bytes = parse_context_bytes(progress)
         if process.returncode:
             with talking_to(self.engine):
                 self.get_docker_client().client.ping()
-            raise BuildError(f"{self.name} does not build. {failure(progress)}")
-        return progress
+            status = _EXIT_STATUS.findall(progress)
+            raise BuildError(
+                f"{self.name} does not build. {failure(progress)}",
+                progress=progress,
+                exit_status=int(status[-1]) if status else process.returncode,
+            )
+
+
+def _diff_ids(image: Any) -> tuple[str, ...]:
+    return tuple(image.attrs["RootFS"].get("Layers") or ())
 
 
 def _config_digest_of_archive(chunks: Iterable[bytes]) -> str:

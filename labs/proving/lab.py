@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import bases, claims, engine, leftovers, watchdog
+from . import archive, bases, buildcache, claims, engine, leftovers, watchdog
 from .claims import MIME, Claim, Value, Verdict
-from .errors import ClaimFailed, ContainerError, CouldNotMeasure, ProvingError
+from .errors import BuildError, ClaimFailed, ContainerError, CouldNotMeasure, ProvingError
 from .paths import LABS
 from .progress import Progress
 from .system import Say, say
+from .workspace import Workspace
 
 if TYPE_CHECKING:
     from .container import Container
@@ -32,8 +34,14 @@ RUN_VARIABLE = "PROVING_RUN"
 TEETH_VARIABLE = "PROVING_TEETH"
 """Set to 1, the arms that a claim exchanges are exchanged when they are built."""
 
-TIMELINE = "timeline"
-"""The key under which a measurement may return a timeline beside its figures."""
+NO_CACHE_VARIABLE = "PROVING_NO_CACHE"
+"""Set to 1, the arms of claims are built without the cache: a machine that builds them first."""
+
+TIMELINE, BUILD, LAYERS = "timeline", "build", "layers"
+"""The keys under which a measurement may return, beside its figures, what is drawn of it."""
+
+_DRAWN = {TIMELINE: "timelines", BUILD: "builds", LAYERS: "layers"}
+"""Under which name a record has it, by arm."""
 
 _open_labs: dict[str, Lab] = {}
 
@@ -45,6 +53,7 @@ class NotMeasured:
     reason: str
 
 
+Arm = TypeVar("Arm")
 Figures = Mapping[str, Any]
 Measured = Figures | NotMeasured
 
@@ -71,7 +80,9 @@ class Lab:
         self._began: dict[str, float] = {}
         self._roles: dict[str, set[str]] = {}
         self._builds = 0
+        self._counting = threading.Lock()
         self._watchdog = watchdog.start(self.engine, self.run)
+        self.window = buildcache.Window(self.engine, self._tell_watchdog)
         self._reopen()
         atexit.register(self.close)
         told = self.engine.description
@@ -101,6 +112,9 @@ class Lab:
             self._watchdog = watchdog.start(self.engine, self.run)
         _open_labs[self.slug] = self
 
+    def _tell_watchdog(self, line: bytes) -> None:
+        self._watchdog.tell(line)  # the one that is there now: see `_reopen`
+
     def close(self) -> None:
         """Remove all that this lab has put on the engine."""
         _open_labs.pop(self.slug, None)
@@ -128,9 +142,45 @@ class Lab:
         """Build one further arm of a claim."""
         return self.variants(claim_id, name)[0]
 
+    def exchange(self, claim_id: str, **arms: Arm) -> dict[str, Arm]:
+        """Return the arms of a claim, of which `teeth` has exchanged those that it exchanges.
+
+        This is for arms that are no images: an edit, a way to build.
+        """
+        claim = claims.get(claim_id)
+        return {name: arms[self._taken(claim, name)] for name in arms}
+
+    def workspace(self, claim_id: str, arm: str = "") -> Workspace:
+        """Return a private copy of an arm's build context, to be edited and built; used by `with`.
+
+        Where `images/<claim>/context` exists, that is the context of all its arms, else it is the
+        arm's own folder. A claim whose arms differ by what is done to it has one Dockerfile alone.
+        """
+        claim = claims.get(claim_id)
+        self._began.setdefault(claim_id, time.monotonic())
+        folder = claims.IMAGES / (claim.context or claim_id)
+        own = folder / self._taken(claim, arm).replace("_", "-") if arm else folder
+        shared = folder / "context"
+        return self.workspace_of(own, shared if shared.is_dir() else own, key=claim_id)
+
+    def workspace_of(self, folder: Path, context: Path, *, key: str = "") -> Workspace:
+        """Return a private copy of a folder with a Dockerfile and of its build context."""
+        dockerfile = folder / "Dockerfile"
+        if not dockerfile.is_file():
+            raise ProvingError(f"There is no Dockerfile in {folder.name}.")
+        self._reopen()
+        roles = bases.roles_in(dockerfile)
+        self._roles.setdefault(key or folder.name, set()).update(roles)
+        self._make_ready(roles)
+        return Workspace(self, key or folder.name, dockerfile, context)
+
+    def _taken(self, claim: Claim, arm: str) -> str:
+        name = arm.replace("-", "_")
+        return claim.exchanged(name) if self.exchanged else name
+
     def _build(self, claim_id: str, names: Sequence[str]) -> tuple[Image, ...]:
         claim = claims.get(claim_id)
-        taken = [_folder(claim, name, self.exchanged) for name in names]
+        taken = [self._taken(claim, name).replace("_", "-") for name in names]
         files = [Path(claim_id, name, "Dockerfile") for name in taken]
         for file in files:
             if not (claims.IMAGES / file).is_file():
@@ -144,7 +194,11 @@ class Lab:
         told = ", ".join(str(file.parent) for file in files if file.parent.name) or context.name
         with Progress(told) as progress:
             self._make_ready(roles, progress.note)
-            images = [self._image(key, context, file, progress) for file in files]
+            no_cache = os.environ.get(NO_CACHE_VARIABLE) == "1"
+            images = [
+                self.image_of(key, context, file, no_cache=no_cache, on_line=progress.line)
+                for file in files
+            ]
             with ThreadPoolExecutor(len(images)) as pool:
                 built = tuple(pool.map(lambda image: image.build(), images))
             progress.built([step for image in built for step in image.steps])
@@ -155,20 +209,37 @@ class Lab:
         if missing:
             self._bases.update(bases.ready(self.engine, missing, tell))
 
-    def _image(self, key: str, context: Path, file: Path, progress: Progress) -> Image:
+    def image_of(
+        self,
+        key: str,
+        context: Path,
+        dockerfile: Path,
+        *,
+        arguments: Mapping[str, str] | None = None,
+        hosts: Mapping[str, str] | None = None,
+        no_cache: bool = False,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Image:
+        """Return an image of this run that is not built yet; the bases are among its arguments."""
         from .image import Image
 
-        self._builds += 1
-        words = re.sub(r"[^a-z0-9]+", "-", f"{key}-{file.parent.name}".lower()).strip("-")
-        name = f"{words or 'image'}-{self._builds}"
+        with self._counting:
+            self._builds += 1
+            number = self._builds
+        words = re.sub(r"[^a-z0-9]+", "-", f"{key}-{dockerfile.parent.name}".lower()).strip("-")
         return Image(
             self.engine,
             context,
-            tag=leftovers.image_name(self.run, name),
-            dockerfile_path=str(file),
-            arguments={role: base.reference for role, base in self._bases.items()},
+            tag=leftovers.image_name(self.run, f"{words or 'image'}-{number}"),
+            dockerfile_path=str(dockerfile),
+            arguments={
+                **{role: base.reference for role, base in self._bases.items()},
+                **(arguments or {}),
+            },
             environment={watchdog.BUILD_VARIABLE: self.run},
-            on_line=progress.line,
+            hosts=hosts,
+            no_cache=no_cache,
+            on_line=on_line,
         )
 
     def build(self, context: Path) -> Image:
@@ -201,13 +272,15 @@ class Lab:
             **arguments,
         )
 
-    def measure(self, function: Callable[[Image], Figures], **arms: Image) -> dict[str, Measured]:
+    def measure(self, function: Callable[[Arm], Figures], **arms: Arm) -> dict[str, Measured]:
         """Measure all arms at once, each in a thread of its own, and return figures by arm.
+
+        An arm is an image, or whatever else the function measures.
 
         An arm that cannot be measured does not hide what the others show: it is kept, with its
         reason, and `claim` says so.
         """
-        return self.run_together({n: _call(function, image) for n, image in arms.items()})
+        return self.run_together({name: _call(function, arm) for name, arm in arms.items()})
 
     def run_together(self, jobs: Mapping[str, Callable[[], Figures]]) -> dict[str, Measured]:
         """Run the measurements of several arms at once; see `measure`."""
@@ -248,14 +321,16 @@ class Lab:
 
     def _record(self, claim: Claim, arms: Mapping[str, Measured]) -> dict[str, Any]:
         figures: dict[str, dict[str, Value]] = {}
-        timelines, missing = {}, []
+        drawn: dict[str, dict[str, Any]] = {name: {} for name in _DRAWN.values()}
+        missing = []
         for name, measured in arms.items():
             if isinstance(measured, NotMeasured):
                 missing.append(f"{name}: {measured.reason}")
                 continue
-            figures[name] = {key: value for key, value in measured.items() if key != TIMELINE}
-            if measured.get(TIMELINE):
-                timelines[name] = measured[TIMELINE]
+            figures[name] = {key: value for key, value in measured.items() if key not in _DRAWN}
+            for key, told in _DRAWN.items():
+                if measured.get(key):
+                    drawn[told][name] = measured[key]
         if missing:
             judged = claims.Judgement(Verdict.COULD_NOT_BE_MEASURED, " ".join(missing))
         else:
@@ -276,7 +351,7 @@ class Lab:
                 for result in judged.checks
             ],
             "settings": dict(claim.settings),
-            "timelines": timelines,
+            **{key: told for key, told in drawn.items() if told or key == "timelines"},
             "exchanged": self.exchanged,
             "environment": self._environment(claim.id),
             "measured_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -287,6 +362,7 @@ class Lab:
         roles = sorted(self._roles.get(claim_id, set()))
         return {
             **self.engine.description.as_data(),
+            "transfer": archive.CODEC,
             "bases": {role: self._bases[role].as_data() for role in roles},
         }
 
@@ -301,14 +377,8 @@ class Lab:
         _display(exercises.bundle(answer))
 
 
-def _folder(claim: Claim, arm: str, exchanged: bool) -> str:
-    """Return the folder of an arm: names have underscores in Python, and dashes on disk."""
-    name = arm.replace("-", "_")
-    return (claim.exchanged(name) if exchanged else name).replace("_", "-")
-
-
-def _call(function: Callable[[Image], Figures], image: Image) -> Callable[[], Figures]:
-    return lambda: function(image)
+def _call(function: Callable[[Arm], Figures], arm: Arm) -> Callable[[], Figures]:
+    return lambda: function(arm)
 
 
 def _measured(job: Callable[[], Figures]) -> Measured:
@@ -316,7 +386,7 @@ def _measured(job: Callable[[], Figures]) -> Measured:
 
     try:
         return job()
-    except (CouldNotMeasure, ContainerError) as error:
+    except (CouldNotMeasure, ContainerError, BuildError) as error:
         return NotMeasured(str(error))
     except APIError as error:
         return NotMeasured(f"The engine refused: {error.explanation}.")

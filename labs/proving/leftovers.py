@@ -7,7 +7,7 @@ Images carry the run in their name instead, since a label would make equal image
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -132,6 +132,11 @@ def _remove_image(tag: _Tag) -> None:
         else:
             return
         time.sleep(0.1)
+
+
+def remove_images(client: docker.DockerClient, tags: Iterable[str]) -> int:
+    """Remove images by their names and return how many are gone."""
+    return sum(_gone(_Tag(client, tag)) for tag in tags)
 
 
 def remove_bases(client: docker.DockerClient) -> int:

@@ -7,10 +7,12 @@ what the run has left on the engine.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from .engine import Engine
@@ -33,6 +35,14 @@ class Watchdog:
     def is_awake(self) -> bool:
         """Whether it still waits for the end of the lab."""
         return self.process.stdin is not None and not self.process.stdin.closed
+
+    def tell(self, line: bytes) -> None:
+        """Tell what there is to tidy up in the build cache: a line of JSON, the last one counts."""
+        pipe = self.process.stdin
+        if pipe is not None and not pipe.closed:
+            with suppress(OSError):
+                pipe.write(line)
+                pipe.flush()
 
     def dismiss(self) -> None:
         """Tell the watchdog that the lab has cleaned up by itself."""
@@ -68,14 +78,18 @@ def start(engine: Engine, run: str) -> Watchdog:
 def main() -> None:
     """Wait for the end of the pipe; clean up unless the lab has said that it did."""
     run = sys.argv[1]
-    if sys.stdin.buffer.read() == _ENOUGH:
+    told = sys.stdin.buffer.read()
+    if told.endswith(_ENOUGH):
         return
-    clean_up(run)
+    clean_up(run, told)
 
 
-def clean_up(run: str) -> None:
-    """End the builds of a run and remove what it has on the engine until nothing more comes."""
-    from . import leftovers
+def clean_up(run: str, told: bytes = b"") -> None:
+    """End the builds of a run and remove what it has on the engine until nothing more comes.
+
+    `told` are the lines about the build cache that the lab has sent.
+    """
+    from . import buildcache, leftovers
     from .engine import of_environment
 
     _end_builds(run)
@@ -84,6 +98,9 @@ def clean_up(run: str) -> None:
     while quiet < 2 and time.monotonic() < until:
         quiet = 0 if leftovers.remove(client, run) else quiet + 1
         time.sleep(0.5)
+    lines = [line for line in told.splitlines(keepends=True) if line.endswith(b"\n")]
+    if lines and (window := json.loads(lines[-1])):
+        buildcache.remove_new(client, window["before"], window["commands"])
 
 
 def _end_builds(run: str) -> None:
