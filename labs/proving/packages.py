@@ -1,0 +1,272 @@
+"""A package server in a container: what builds download, and how much of it.
+
+It stands in for the network, so that a lab decides when a repository moves on, and needs no index.
+It serves a Debian repository made with the distribution's own tools, wheels for pip, and any file.
+Build steps reach it on the default bridge, by a name that `docker build --add-host` gives it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import time
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Self
+
+from . import wheels
+from .claims import IMAGES
+from .engine import talking_to
+from .errors import ContainerError, CouldNotMeasure
+
+if TYPE_CHECKING:
+    from .image import Image
+    from .lab import Lab
+
+DOCKERFILE = Path("apps/packages/Dockerfile")
+"""The server's Dockerfile within `labs/images`, which is its build context."""
+
+HOST = "packages.test"
+"""The server's name in Dockerfiles; `.test` is never anybody's (RFC 6761)."""
+
+PACKAGES = ("greeting", "farewell", "weather")
+PAYLOAD_BYTES = 300_000
+LOG_SECONDS = 10.0
+
+_ROOT = "/srv"
+_ANSWER = re.compile(r"^[A-Z]+ (\S+) (\d{3}) (\d+)$", re.MULTILINE)
+_MARK = "/mark/"
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that the server has answered; `body_bytes` are those it sent after the headers."""
+
+    path: str
+    status: int
+    body_bytes: int
+
+
+def parse_requests(log: str) -> tuple[Request, ...]:
+    """Return the answered requests of the server's access log, in the order of its answers."""
+    return tuple(
+        Request(path, int(status), int(sent)) for path, status, sent in _ANSWER.findall(log)
+    )
+
+
+def between(requests: Iterable[Request], since: str, until: str) -> tuple[Request, ...]:
+    """Return the requests between two marks, without other marks.
+
+    Raises:
+        CouldNotMeasure: one of the marks is not among the requests.
+    """
+    listed = list(requests)
+    paths = [request.path for request in listed]
+    try:
+        first, last = paths.index(_MARK + since), paths.index(_MARK + until)
+    except ValueError:
+        raise CouldNotMeasure(
+            "The package server's log does not have the mark to count from; "
+            "take one with `mark()` from the same server, before the build."
+        ) from None
+    return tuple(request for request in listed[first:last] if not request.path.startswith(_MARK))
+
+
+def downloaded_bytes(requests: Iterable[Request], ending: str = ".deb") -> int:
+    """Return the body bytes of the files with this ending that were sent, whole or in part."""
+    sent = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+    return sum(
+        request.body_bytes
+        for request in requests
+        if request.status in sent and request.path.endswith(ending)
+    )
+
+
+class PackageServer:
+    """A package server of a lab's: started and removed by `with`.
+
+    Its image is built from `DOCKERFILE` unless one is given.
+    """
+
+    def __init__(self, lab: Lab, image: Image | None = None) -> None:
+        self._image = image or lab._build_files("packages", IMAGES, [DOCKERFILE])[0]
+        self._container = lab.start(
+            self._image,
+            ready="start worker process ",
+            options={"network_mode": "bridge"},
+        )
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Start the server and wait until it answers; it has nothing to serve yet.
+
+        Raises:
+            ContainerError: it does not start.
+        """
+        self._container.start()
+        return self
+
+    def stop(self) -> None:
+        """Remove the server, with all that it serves."""
+        self._container.stop()
+
+    @property
+    def address(self) -> str:
+        """The server's address on the engine's default bridge, where build steps reach it.
+
+        Raises:
+            ContainerError: it does not run, or the engine gave it none.
+        """
+        container = self._container.get_wrapped_container()
+        with talking_to(self._container.engine):
+            container.reload()
+        networks: Mapping[str, Any] = container.attrs["NetworkSettings"]["Networks"]
+        found = (networks.get("bridge") or {}).get("IPAddress")
+        if not found:
+            raise ContainerError(
+                "The package server has no address on the engine's default bridge, by which builds "
+                "reach it: it does not run, or the engine is set to have no such network."
+            )
+        return str(found)
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """What `--add-host` tells a build: the server's name and address."""
+        return {HOST: self.address}
+
+    @property
+    def pip_arguments(self) -> dict[str, str]:
+        """The build arguments by which pip asks this server, and no other, for wheels."""
+        return {"PIP_INDEX_URL": f"http://{HOST}/simple/", "PIP_TRUSTED_HOST": HOST}
+
+    def publish(self, version: str, *names: str, payload_bytes: int = PAYLOAD_BYTES) -> None:
+        """Publish this version of packages, all of them unless some are named.
+
+        Each has as many random bytes to install; versions of it before are gone, as they are from
+        the mirrors of distributions.
+
+        Raises:
+            ContainerError: the distribution's tools failed; their last lines are quoted.
+        """
+        self._run("publish", version, str(payload_bytes), *(names or PACKAGES))
+
+    def put(self, path: str, content: bytes) -> None:
+        """Serve a file at a path, instead of one that was there."""
+        self.put_files({path: content})
+
+    def put_files(self, files: Mapping[str, bytes]) -> None:
+        """Serve files at their paths, which may begin with a slash.
+
+        Raises:
+            ContainerError: the engine does not take them.
+        """
+        from docker.errors import APIError
+
+        with talking_to(self._container.engine):
+            try:
+                self._container.get_wrapped_container().put_archive(_ROOT, archive(files))
+            except APIError as error:
+                raise ContainerError(
+                    f"The package server was not given its files: {error.explanation}"
+                ) from error
+
+    def put_wheels(self, folder: Path) -> None:
+        """Serve the wheels of a folder as a package index does (PEP 503)."""
+        self.put_files(
+            {
+                f"simple/{name}/{file.name}": file.read_bytes()
+                for name, file in wheels.by_project(folder)
+            }
+        )
+
+    def mark(self) -> str:
+        """Draw a line under what was served so far, and return its name for `served`."""
+        word = uuid.uuid4().hex[:12]
+        self._run("mark", word)
+        return word
+
+    def served(self, since: str) -> tuple[Request, ...]:
+        """Return the requests that were answered after a mark, up to now.
+
+        A build that has ended is counted whole: one process answers, and writes a line of its log
+        before it takes the next request, which is the mark that the end is told by.
+
+        Raises:
+            CouldNotMeasure: the log does not tell.
+        """
+        until = self.mark()
+        by = time.monotonic() + LOG_SECONDS
+        while _MARK + until not in (log := self._log()) and time.monotonic() < by:
+            time.sleep(0.05)
+        return between(parse_requests(log), since, until)
+
+    def downloaded_bytes(self, since: str, ending: str = ".deb") -> int:
+        """Return the bytes of files with this ending that were sent after a mark.
+
+        Raises:
+            CouldNotMeasure: the log does not tell.
+        """
+        return downloaded_bytes(self.served(since), ending)
+
+    def _log(self) -> str:
+        """Return the access log; what nginx has to say besides goes to standard error."""
+        with talking_to(self._container.engine):
+            logs = self._container.get_wrapped_container().logs(stdout=True, stderr=False)
+        return bytes(logs).decode(errors="replace")
+
+    def _run(self, *command: str) -> None:
+        from docker.errors import APIError
+
+        from .system import last_lines
+
+        with talking_to(self._container.engine):
+            try:
+                status, output = self._container.get_wrapped_container().exec_run(list(command))
+            except APIError as error:
+                raise ContainerError(
+                    f"The package server did not run {command[0]}: {error.explanation}"
+                ) from error
+        if status:
+            told = last_lines(output.decode(errors="replace"))
+            raise ContainerError(
+                f"In the package server, {' '.join(command)} ended with status {status}:\n{told}"
+            )
+
+
+def archive(files: Mapping[str, bytes]) -> bytes:
+    """Return a tar archive of files for the server's root, with the folders that they lie in.
+
+    An engine makes missing folders by itself, but for its own eyes only.
+
+    Raises:
+        ContainerError: a path leads out of the root.
+    """
+    paths = {PurePosixPath(path.lstrip("/")): content for path, content in files.items()}
+    for path in paths:
+        if path.name == "" or ".." in path.parts:
+            raise ContainerError(f"The package server cannot serve a file at {str(path)!r}.")
+    folders = {parent for path in paths for parent in path.parents if parent.name}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in sorted(folders):
+            tar.addfile(_member(folder, tarfile.DIRTYPE, 0o755))
+        for path, content in paths.items():
+            member = _member(path, tarfile.REGTYPE, 0o644)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _member(path: PurePosixPath, kind: bytes, mode: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(str(path))
+    member.type, member.mode, member.mtime = kind, mode, int(time.time())
+    return member
