@@ -6,7 +6,15 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from proving import claims, recorded, show
+from proving import (
+    build_timeline,
+    claims,
+    drawing,
+    layer_waterfall,
+    recorded,
+    show,
+    stop_timeline,
+)
 from sphinx.cmd.build import build_main
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +57,24 @@ RECORD = {
     },
     "settings": {"grace_seconds": 10},
     "timelines": {"bad": {"kill_at": 10.0, "died_at": 12.0, "grace_seconds": 10}},
+    "builds": {
+        arm: {
+            "seconds": 4.2,
+            "steps": [{"name": name, "cached": False, "began_seconds": 0.1, "seconds": 4.0}],
+        }
+        for arm, name in (("bad", "[1/1] RUN a"), ("other", "[1/1] RUN b"))
+    },
+    "layers": {
+        "good": [
+            {
+                "created_by": "COPY . .",
+                "unpacked_bytes": 4_000_000,
+                "transfer_bytes": 2_000_000,
+                "wasted_bytes": 1_000_000,
+                "from_base": False,
+            }
+        ]
+    },
     "environment": {"engine": "Some Engine", "engine_version": "1.0"},
     "measured_at": "2001-02-03T04:05:06Z",
 }
@@ -167,6 +193,9 @@ def test_figures_settings_and_ratios_can_be_quoted(site, capsys, name, expected)
         ("```{claim} P1\n:predict: bad.pid_1\n```", "cannot be predicted"),
         ("```{claim} P1\n:predict: bad.nothing\n```", "was not recorded"),
         ("```{timeline} P9\n```", "There is no claim 'P9'"),
+        ("```{timeline} P1\n:arms: good\n```", "P1 has no timeline of good"),
+        ("```{build-timeline} P1\n:arms: good\n```", "P1 has no build of good"),
+        ("```{layer-waterfall} P1\n:arms: bad\n```", "P1 has no layers of bad"),
         ("```{arms} P1\n:bad-lines: ^RUN\n```", "matches no line of P1/bad"),
         ("```{arms} P1\n:bad-lines: (\n```", "is no regular expression"),
         ("```{arms} P1\n:variants: none\n```", "P1/none has no file Dockerfile"),
@@ -188,11 +217,13 @@ def test_what_cannot_be_found_is_a_warning_and_no_crash(site, capsys, source, to
 def test_a_claim_without_a_result_has_a_box_that_says_so(site, capsys):
     """That is a state of the guide, not a mistake of the page."""
     html, warnings = site.build(
-        capsys, "```{claim} P2\n:predict: bad.x\n```\n```{timeline} P2\n```"
+        capsys,
+        "```{claim} P2\n:predict: bad.x\n```\n```{timeline} P2\n```\n"
+        "```{build-timeline} P2\n```\n```{layer-waterfall} P2\n```",
     )
 
     assert "" == warnings
-    assert 2 == html.count("○ not proved yet")
+    assert 4 == html.count("○ not proved yet")
     assert "pg-predict" not in html
 
 
@@ -216,6 +247,27 @@ def test_a_timeline_is_drawn_from_the_record(site, capsys):
 
     assert "" == warnings
     assert "KILL is sent after 10.0 s" in html
+
+
+def test_builds_and_layers_are_drawn_from_the_record(site, capsys):
+    """Of all arms that were recorded, or of those that the page asks for."""
+    html, warnings = site.build(
+        capsys,
+        "```{build-timeline} P1\n```\n\n```{build-timeline} P1\n:arms: other\n```\n\n"
+        "```{layer-waterfall} P1\n```",
+    )
+
+    assert "" == warnings
+    assert (1, 2) == (html.count("Timeline of a build. P1, bad"), html.count("RUN b: ran for"))
+    assert "COPY . .: 4 MB, 1 MB wasted" in html
+
+
+def test_a_figure_of_a_stale_result_says_so(site, capsys):
+    """As its card does."""
+    site.put("labs/images/P1/bad/Dockerfile", "FROM base\nCMD other\n")
+    html, _ = site.build(capsys, "```{build-timeline} P1\n```\n\n```{layer-waterfall} P1\n```")
+
+    assert 2 == html.count('<p class="pg-stale">')
 
 
 def test_arms_stand_side_by_side_with_the_deciding_lines_marked(site, capsys):
@@ -337,6 +389,23 @@ def test_the_extension_allows_parallel_reading_and_knows_its_own_version():
 
     assert isinstance(extension._own_version(), int)
     assert extension._own_version() == extension._own_version()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [build_timeline, claims, drawing, layer_waterfall, recorded, show, stop_timeline],
+    ids=lambda module: module.__name__,
+)
+def test_a_change_of_any_renderer_is_a_new_version(module, monkeypatch, tmp_path):
+    """Whichever module it is in."""
+    from proving import site as extension
+
+    before = extension._own_version()
+    changed = tmp_path / "changed.py"
+    changed.write_text("CHANGED = True\n", encoding="utf-8")
+    monkeypatch.setattr(module, "__file__", str(changed))
+
+    assert before != extension._own_version()
 
 
 def test_readme_and_front_page_give_the_same_commands():

@@ -1,14 +1,11 @@
 """The timeline of a stop: what is drawn, and the same in words."""
 
-import re
-import xml.etree.ElementTree as ET
-
 import pytest
-from proving import stop_timeline as figures
+from drawn import FALLBACKS, SVG, colours, drawings
 from proving.claims import Claim
 from proving.errors import ClaimsFileError
+from proving.stop_timeline import stop_figure, timelines
 
-SVG = "{http://www.w3.org/2000/svg}"
 CLAIM = Claim("P0", "09-some-lab", "advice", "the <bad> arm", "the good arm")
 
 
@@ -37,26 +34,21 @@ STOP = record(
 )
 
 
-def drawings(html):
-    found = re.findall(r"<svg xmlns.*?\n</svg>(?=\n<p|\n<fig)", html, re.DOTALL)
-    return [ET.fromstring(svg) for svg in found]  # noqa: S314 - we drew it
-
-
 def test_bad_comes_before_good_whatever_the_record_says():
     """Arms have one order everywhere."""
-    assert ["bad", "good"] == [line.arm for line in figures.timelines(STOP)]
+    assert ["bad", "good"] == [line.arm for line in timelines(STOP)]
 
 
 def test_some_arms_can_be_asked_for():
     """A variant that is killed after the grace period would squeeze the others."""
-    assert ["good"] == [line.arm for line in figures.timelines(STOP, ["good"])]
+    assert ["good"] == [line.arm for line in timelines(STOP, ["good"])]
     with pytest.raises(ClaimsFileError, match="no timeline of worse"):
-        figures.timelines(STOP, ["good", "worse"])
+        timelines(STOP, ["good", "worse"])
 
 
 def test_each_drawing_is_well_formed_named_and_described():
     """Whoever does not see it hears the same numbers."""
-    bad, good = drawings(figures.stop_figure(CLAIM, STOP))
+    bad, good = drawings(stop_figure(CLAIM, STOP))
 
     assert "img" == bad.get("role")
     assert "Timeline of a stop. P0, bad: the <bad> arm" == bad.findtext(f"{SVG}title")
@@ -72,7 +64,7 @@ def test_both_drawings_share_one_axis():
     """TERM stands at the same place in both, so that lengths compare."""
     places = [
         [text.get("x") for text in drawing.iter(f"{SVG}text") if text.text == "TERM"]
-        for drawing in drawings(figures.stop_figure(CLAIM, STOP))
+        for drawing in drawings(stop_figure(CLAIM, STOP))
     ]
 
     assert places[0] == places[1]
@@ -80,7 +72,7 @@ def test_both_drawings_share_one_axis():
 
 def test_every_number_is_in_a_table_too():
     """The text alternative has a row for each arm."""
-    html = figures.stop_figure(CLAIM, STOP)
+    html = stop_figure(CLAIM, STOP)
 
     assert '<th scope="col">refused</th>' in html
     assert "<td>10 s</td><td>10.0 s</td><td>10.1 s</td><td>1</td><td>1</td><td>2</td>" in html
@@ -89,7 +81,7 @@ def test_every_number_is_in_a_table_too():
 
 def test_outcomes_differ_in_shape_and_not_in_colour_alone():
     """Answered is solid, cut is dashed and ends in a stop, refused is a stop alone."""
-    bad, _ = drawings(figures.stop_figure(CLAIM, STOP))
+    bad, _ = drawings(stop_figure(CLAIM, STOP))
     paths = [(path.get("stroke-dasharray"), path.get("d")) for path in bad.iter(f"{SVG}path")]
 
     assert [None, "4 2", None, None] == [dashes for dashes, _ in paths]
@@ -99,7 +91,7 @@ def test_outcomes_differ_in_shape_and_not_in_colour_alone():
 
 def test_without_requests_nothing_is_said_about_them():
     """P1 stops a worker that serves nobody."""
-    html = figures.stop_figure(CLAIM, record(bad={"died_at": 1.0, "grace_seconds": 10}))
+    html = stop_figure(CLAIM, record(bad={"died_at": 1.0, "grace_seconds": 10}))
 
     assert "refused" not in html
     assert "pg-legend" not in html
@@ -109,9 +101,7 @@ def test_requests_that_overlap_lie_on_lanes_of_their_own():
     """Two at once take two lanes, and the third has the first again."""
     requests = [request(-3.0, -2.0, "answered"), request(-0.5, 0.1, "answered")]
     requests += [request(-0.4, 0.2, "answered"), request(0.15, 0.3, "answered")]
-    (svg,) = drawings(
-        figures.stop_figure(CLAIM, record(bad={"died_at": 0.3, "requests": requests}))
-    )
+    (svg,) = drawings(stop_figure(CLAIM, record(bad={"died_at": 0.3, "requests": requests})))
 
     heights = {
         line.split()[1].split("h")[0]
@@ -123,7 +113,7 @@ def test_requests_that_overlap_lie_on_lanes_of_their_own():
 
 def test_a_kill_at_once_keeps_its_name_apart_from_term():
     """Without a grace period both happen at the same moment."""
-    (svg,) = drawings(figures.stop_figure(CLAIM, record(bad={"kill_at": 0.0, "died_at": 0.1})))
+    (svg,) = drawings(stop_figure(CLAIM, record(bad={"kill_at": 0.0, "died_at": 0.1})))
 
     anchors = {text.text: text.get("text-anchor") for text in svg.iter(f"{SVG}text")}
     assert ("end", "start") == (anchors["TERM"], anchors["KILL"])
@@ -131,7 +121,7 @@ def test_a_kill_at_once_keeps_its_name_apart_from_term():
 
 def test_a_process_that_was_not_seen_to_end_is_drawn_to_the_edge():
     """The engine may have died first."""
-    html = figures.stop_figure(CLAIM, record(bad={"died_at": None, "grace_seconds": 10}))
+    html = stop_figure(CLAIM, record(bad={"died_at": None, "grace_seconds": 10}))
 
     assert "The process is not seen to end." in html
     assert 'width="100.00%"' in html
@@ -139,9 +129,9 @@ def test_a_process_that_was_not_seen_to_end_is_drawn_to_the_edge():
 
 def test_colours_are_those_of_the_page_with_one_to_fall_back_on():
     """A notebook has none of the site's variables, and letters take the page's own colour."""
-    html = figures.stop_figure(CLAIM, STOP)
+    html = stop_figure(CLAIM, STOP)
 
-    assert set(re.findall(r"#[0-9a-f]{6}", html)) <= {"#c8601e", "#1f87a8", "#808080", "#ffffff"}
+    assert colours(html) <= FALLBACKS
     assert 'fill="currentColor"' in html
     assert "<bad>" not in html
 
@@ -150,4 +140,4 @@ def test_colours_are_those_of_the_page_with_one_to_fall_back_on():
 def test_a_record_without_a_timeline_is_told_in_a_sentence(empty):
     """Most claims are not about time."""
     with pytest.raises(ClaimsFileError, match="has no timeline"):
-        figures.stop_figure(CLAIM, {"id": "P0", **empty})
+        stop_figure(CLAIM, {"id": "P0", **empty})

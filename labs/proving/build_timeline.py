@@ -16,7 +16,6 @@ from .recorded import Record
 
 _STEP = re.compile(r"^\[(?:(?P<stage>[\w.-]+) )?\s*(?P<number>\d+)/\d+\] (?P<instruction>.+)$")
 _QUALIFIED = re.compile(r"\bdocker\.io/(?:library/)?|@sha256:[0-9a-f]+")
-_TOP = 20
 _LANE = LABEL + BAR + 6
 _DIAMOND = "M0 -6L6 0L0 6L-6 0Z"
 
@@ -124,7 +123,8 @@ def build_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
         "build",
         {build.arm: (_counted(build), _drawing(claim, build, axis)) for build in found},
         f"Timeline of a build, measured for claim {escape(claim.id)}: seconds after it began. "
-        "Each step of the Dockerfile has a lane, with a bar for as long as it ran.",
+        "Each step of the Dockerfile has a lane, with a bar for as long as it ran; "
+        "below them is the whole build.",
         _legend(found),
         _numbers(found),
     )
@@ -137,18 +137,16 @@ def _counted(build: Build) -> str:
 
 
 def _drawing(claim: Claim, build: Build, axis: Axis) -> str:
-    floor = _TOP + len(build.steps) * _LANE + 4
-    lanes = [
-        part
-        for number, step in enumerate(build.steps)
-        for part in _lane(build, step, axis, _TOP + number * _LANE)
-    ]
-    told = f"built after {humanize(build.seconds, 's')}"
-    anchor = axis.inward(build.seconds)
+    whole = len(build.steps) * _LANE
+    floor = whole + _LANE + 4
     parts = [
-        *drawing.scale(axis, _TOP, floor, lambda tick: f"{tick:g} s"),
-        *drawing.moment(told, build.seconds, axis, span=(12, floor), anchor=anchor),
-        *lanes,
+        *drawing.scale(axis, 0, floor, lambda tick: f"{tick:g} s"),
+        *(
+            part
+            for number, step in enumerate(build.steps)
+            for part in _lane(build, step, axis, number * _LANE)
+        ),
+        *_whole(build, axis, whole),
     ]
     title = f"Timeline of a build. {drawing.full_name(claim, build.arm)}"
     return drawing.svg(title, _sentence(build), floor + 20, parts)
@@ -167,7 +165,23 @@ def _lane(build: Build, step: Step, axis: Axis, top: int) -> Iterable[str]:
         span = (step.began_seconds, step.ended_seconds)
         yield from drawing.bar(axis, span, y, colour, dotted=build.arm == "bad")
         told, end, gap = humanize(step.seconds, "s"), step.ended_seconds, 6
-    yield f'<text x="{axis.at(end)}" dx="{gap}" y="{y + BAR - 2}">{told}</text>'
+    yield drawing.words(axis.at(end), y, told, gap)
+
+
+def _whole(build: Build, axis: Axis, top: int) -> Iterable[str]:
+    """The whole build as a bracket below its steps: it lasts longer than they do."""
+    y = top + LABEL
+    yield drawing.label(top, "the whole build")
+    for x1, x2, y1, y2 in (
+        (0.0, build.seconds, y + BAR // 2, y + BAR // 2),
+        (0.0, 0.0, y, y + BAR),
+        (build.seconds, build.seconds, y, y + BAR),
+    ):
+        yield (
+            f'<line x1="{axis.at(x1)}" x2="{axis.at(x2)}" y1="{y1}" y2="{y2}" '
+            f'stroke="currentColor" stroke-width="1.5"/>'
+        )
+    yield drawing.words(axis.at(build.seconds), y, humanize(build.seconds, "s"), 6)
 
 
 def _legend(found: Sequence[Build]) -> str:
@@ -186,7 +200,7 @@ def _legend(found: Sequence[Build]) -> str:
 
 def _numbers(found: Sequence[Build]) -> str:
     groups = {
-        f"{drawing.named(build.arm)}: built after {humanize(build.seconds, 's')}": [
+        f"{drawing.named(build.arm)}: built in {humanize(build.seconds, 's')}": [
             (
                 escape(step.short_name),
                 [

@@ -175,18 +175,11 @@ def symbol(x: str, y: int, path: str, style: str) -> str:
     )
 
 
-def moment(
-    name: str, value: float, axis: Axis, *, span: tuple[int, int], anchor: str
-) -> Iterable[str]:
-    """Draw a moment as an upright line over a `span` of heights, with its name above."""
-    x, (y, floor) = axis.at(value), span
-    gap = {"start": 5, "middle": 0, "end": -5}[anchor]
-    yield (
-        f'<line x1="{x}" x2="{x}" y1="{y + 3}" y2="{floor}" stroke="currentColor" '
-        f'stroke-width="1.5"/>'
-    )
-    yield (
-        f'<text x="{x}" dx="{gap}" y="{y}" text-anchor="{anchor}" font-weight="600">{name}</text>'
+def words(x: str, y: int, text: str, gap: int) -> str:
+    """Write beside a bar; a line that passes behind leaves the letters legible."""
+    return (
+        f'<text x="{x}" dx="{gap}" y="{y + BAR - 2}" style="paint-order:stroke;'
+        f'stroke:var(--pg-paper, transparent);stroke-width:5;stroke-linejoin:round">{text}</text>'
     )
 
 
@@ -214,7 +207,7 @@ def figure(
     """
     drawings = "\n".join(
         f'<p class="pg-arm pg-{escape(arm)}">{named(arm)}'
-        f"{f' <span>{escape(told)}</span>' if told else ''}</p>\n{drawing}"
+        f"{f'<span>: {escape(told)}</span>' if told else ''}</p>\n{drawing}"
         for arm, (told, drawing) in arms.items()
     )
     return (

@@ -116,6 +116,7 @@ class _Plan:
 
     axis: Axis
     most_of_a_base: float
+    based: bool
 
     def is_cut(self, base_bytes: int) -> bool:
         return base_bytes > self.most_of_a_base
@@ -127,10 +128,15 @@ class _Plan:
 
 def _plan(found: Sequence[Stack]) -> _Plan:
     bases = [stack.base for stack in found if stack.base]
-    added = max([1, *(stack.added_bytes for stack in found)])
+    added = max([1, *(stack.added_bytes for stack in found), *(_least(base) for base in bases)])
     most = _MOST_OF_A_BASE * added
     stubs = [min(most, base.kept_bytes) + min(most, base.wasted_bytes) for base in bases]
-    return _Plan(Axis(-max([0.0, *stubs]), 1.02 * added), most)
+    return _Plan(Axis(-max([0.0, *stubs]), 1.02 * added), most, bool(bases))
+
+
+def _least(base: Layer) -> float:
+    """What the axis shows at least: a few bytes on a base are not drawn as if they were many."""
+    return base.unpacked_bytes / 10
 
 
 def layer_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
@@ -151,10 +157,9 @@ def layer_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
 
 
 def _caption(claim: Claim, found: Sequence[Stack], plan: _Plan) -> str:
-    based = any(stack.base for stack in found)
     parts = [
         f"Layers of the image, measured for claim {escape(claim.id)}: unpacked bytes"
-        + (", counted from the end of the base." if based else "."),
+        + (", counted from the end of the base." if plan.based else "."),
         "Each layer begins where the one before it ends.",
         "Wasted are the bytes that a later layer hides or writes again: they are carried along.",
     ]
@@ -165,10 +170,9 @@ def _caption(claim: Claim, found: Sequence[Stack], plan: _Plan) -> str:
 
 def _drawing(claim: Claim, stack: Stack, plan: _Plan) -> str:
     floor = len(stack.layers) * _LANE + 4
-    based = stack.base is not None
     title = f"Layers of an image. {drawing.full_name(claim, stack.arm)}"
     parts = [
-        *drawing.scale(plan.axis, 0, floor, lambda tick: _tick(tick, based)),
+        *drawing.scale(plan.axis, 0, floor, lambda tick: _tick(tick, plan.based)),
         *_bars(stack, plan),
     ]
     return drawing.svg(title, _sentence(stack), floor + 20, parts)
@@ -230,7 +234,7 @@ def _legend(found: Sequence[Stack], plan: _Plan) -> str:
     def bar(colour: str) -> str:
         return f'<path d="M1 7h26" stroke-width="{BAR}" style="stroke:{colour}"/>'
 
-    marks = {"base": bar(drawing.OTHER)} if any(stack.base for stack in found) else {}
+    marks = {"base": bar(drawing.OTHER)} if plan.based else {}
     marks["kept"] = bar(drawing.GOOD)
     marks["wasted"] = (
         f'<g fill="none" style="stroke:{drawing.BAD}">'
@@ -267,4 +271,4 @@ def _values(layer: Layer) -> tuple[int, int, int]:
 
 def _sentence(stack: Stack) -> str:
     layers = [f"{layer.name}: {layer.told}." for layer in stack.layers]
-    return " ".join([f"{len(stack.layers)} bars, {stack.whole.told}.", *layers])
+    return " ".join([f"All of it: {stack.whole.told}.", *layers])

@@ -155,16 +155,28 @@ def _moments(line: Timeline, axis: Axis, floor: int) -> Iterable[str]:
     """TERM and KILL above, the end below them, so that no two names meet."""
     close = line.kill_at is not None and abs(axis.share(line.kill_at) - axis.share(0)) < 0.15
     beside = "end" if close else "middle"
-    yield from drawing.moment("TERM", 0.0, axis, span=(12, floor), anchor=beside)
+    yield from _moment("TERM", 0.0, axis, span=(12, floor), anchor=beside)
     if line.kill_at is not None:
         beside = "start" if close else axis.inward(line.kill_at)
-        yield from drawing.moment("KILL", line.kill_at, axis, span=(12, floor), anchor=beside)
+        yield from _moment("KILL", line.kill_at, axis, span=(12, floor), anchor=beside)
     if line.died_at is not None:
         told = f"ended after {humanize(line.died_at, 's')}"
         beside = axis.inward(line.died_at)
-        yield from drawing.moment(
-            told, line.died_at, axis, span=(28, _PROCESS + BAR), anchor=beside
-        )
+        yield from _moment(told, line.died_at, axis, span=(28, _PROCESS + BAR), anchor=beside)
+
+
+def _moment(
+    name: str, value: float, axis: Axis, *, span: tuple[int, int], anchor: str
+) -> Iterable[str]:
+    x, (y, floor) = axis.at(value), span
+    gap = {"start": 5, "middle": 0, "end": -5}[anchor]
+    yield (
+        f'<line x1="{x}" x2="{x}" y1="{y + 3}" y2="{floor}" stroke="currentColor" '
+        f'stroke-width="1.5"/>'
+    )
+    yield (
+        f'<text x="{x}" dx="{gap}" y="{y}" text-anchor="{anchor}" font-weight="600">{name}</text>'
+    )
 
 
 def _lanes(requests: Iterable[Request], axis: Axis) -> list[list[Request]]:
