@@ -108,13 +108,17 @@ def test_the_list_is_whole():
 
 
 def test_figures_and_arms_of_checks_are_declared():
-    """A check may only name figures that have a label and arms that exist as a Dockerfile."""
+    """A check may only name figures that have a label and arms that exist as a Dockerfile.
+
+    Arms that differ by what is done to one Dockerfile have that one.
+    """
     for claim in claims.load().values():
         for check in claim.must:
             assert check.left.partition(".")[2] in claim.figures, claim.id
             for arm in check.arms():
-                folder = claims.IMAGES / claim.id / arm.replace("_", "-")
-                assert (folder / "Dockerfile").is_file(), (claim.id, arm)
+                folder = claims.IMAGES / claim.id
+                own = folder / arm.replace("_", "-") / "Dockerfile"
+                assert own.is_file() or (folder / "Dockerfile").is_file(), (claim.id, arm)
 
 
 def test_an_unknown_claim_is_a_sentence():

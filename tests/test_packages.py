@@ -92,7 +92,7 @@ cat <&3
 def test_the_server_moves_on_and_counts(tmp_path):
     """A repository of a new version has lost the files of the old one, and each byte is counted."""
     (tmp_path / "Some_App-1.0-py3-none-any.whl").write_bytes(b"wheel")
-    with Lab("a-test") as lab, PackageServer(lab) as server:
+    with Lab("a-test") as lab, lab.package_server() as server:
         client = lab.start(
             server._image, command=["sleep", "60"], options={"network_mode": "bridge"}
         )

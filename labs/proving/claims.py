@@ -116,7 +116,7 @@ class Check:
 class Claim:
     """A row of `claims.toml`; `exchanges` names the pairs of arms that `teeth` exchanges.
 
-    `context` is the folder of images that its workspaces copy, where that is not its own;
+    `context` is the build context of its workspaces within `images`, where that is not its own;
     `uses` are folders whose files decide its result too, such as a server's.
     """
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -153,6 +153,8 @@ class Image(DockerImage):
         self.steps: tuple[Step, ...] = ()
         self.build_seconds = 0.0
         self.context_bytes = 0
+        self._contents: Contents | None = None
+        self._reading = threading.Lock()
         self._hosts = dict(hosts or {})
         self._arguments = dict(arguments or {})
         self._environment = dict(environment or {})
@@ -172,6 +174,30 @@ class Image(DockerImage):
             # configuration) by which the engine does not know the image
             self._image = self.get_docker_client().client.images.get(self.tag)
         return self
+
+    def build_by_classic_builder(self) -> bool:
+        """Build the image by the builder that came before BuildKit; tell whether there is one.
+
+        Raises:
+            EngineError: the engine went away.
+        """
+        from docker.errors import APIError
+        from docker.errors import BuildError as ClassicBuildError
+
+        client = self.engine.docker
+        with span("build", self.name), talking_to(self.engine):
+            try:
+                self._image, _ = client.images.build(
+                    path=str(self.path),
+                    dockerfile=str(Path(self._dockerfile_path).relative_to(self.path)),
+                    tag=self.tag,
+                    buildargs=self._arguments,
+                    rm=True,
+                    forcerm=True,
+                )
+            except (APIError, ClassicBuildError):
+                return False
+        return True
 
     @property
     def id(self) -> str:
@@ -215,7 +241,7 @@ class Image(DockerImage):
         ]
         return {"seconds": round(self.build_seconds, 2), "steps": steps}
 
-    @cached_property
+    @property
     def contents(self) -> Contents:
         """The image's layers, files and packages; read once, which takes a second or more.
 
@@ -225,8 +251,12 @@ class Image(DockerImage):
         from . import layers
 
         image = self.get_wrapped_image()
-        with span("layers", self.name), talking_to(self.engine):
-            return layers.read(lambda: image.save(named=False), self._base_diff_ids())
+        with self._reading:
+            if self._contents is None:
+                with span("layers", self.name), talking_to(self.engine):
+                    base = self._base_diff_ids()
+                    self._contents = layers.read(lambda: image.save(named=False), base)
+            return self._contents
 
     @property
     def diff_ids(self) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import archive, bases, buildcache, claims, engine, leftovers, watchdog
+from . import archive, bases, buildcache, claims, engine, leftovers, packages, watchdog, wheels
 from .claims import MIME, Claim, Value, Verdict
 from .errors import BuildError, ClaimFailed, ContainerError, CouldNotMeasure, ProvingError
+from .packages import PackageServer
 from .paths import LABS
 from .progress import Progress
 from .system import Say, say
@@ -37,7 +38,7 @@ TEETH_VARIABLE = "PROVING_TEETH"
 NO_CACHE_VARIABLE = "PROVING_NO_CACHE"
 """Set to 1, the arms of claims are built without the cache: a machine that builds them first."""
 
-TIMELINE, BUILD, LAYERS = "timeline", "build", "layers"
+TIMELINE, BUILD, LAYERS = "timeline", "build", "layer_stack"
 """The keys under which a measurement may return, beside its figures, what is drawn of it."""
 
 _DRAWN = {TIMELINE: "timelines", BUILD: "builds", LAYERS: "layers"}
@@ -80,7 +81,8 @@ class Lab:
         self._began: dict[str, float] = {}
         self._roles: dict[str, set[str]] = {}
         self._builds = 0
-        self._counting = threading.Lock()
+        self._counting, self._serving = threading.Lock(), threading.Lock()
+        self._server_image: Image | None = None
         self._watchdog = watchdog.start(self.engine, self.run)
         self.window = buildcache.Window(self.engine, self._tell_watchdog)
         self._reopen()
@@ -96,6 +98,11 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def images(self) -> Path:
+        """The folder of the labs' build contexts."""
+        return claims.IMAGES
 
     @property
     def grace_seconds(self) -> float:
@@ -118,6 +125,7 @@ class Lab:
     def close(self) -> None:
         """Remove all that this lab has put on the engine."""
         _open_labs.pop(self.slug, None)
+        self._server_image = None
         with suppress(Exception):  # an engine that is gone holds nothing of ours
             leftovers.remove(self.engine.docker, self.run)
         self._watchdog.dismiss()
@@ -138,6 +146,27 @@ class Lab:
         self._began.setdefault(claim_id, time.monotonic())
         return self._build(claim_id, names)
 
+    def classic_variant(self, claim_id: str, name: str) -> Image | None:
+        """Build an arm by the classic builder, or return None where the engine has none."""
+        self._began.setdefault(claim_id, time.monotonic())
+        dockerfile = claims.IMAGES / claim_id / name / "Dockerfile"
+        self._make_ready(bases.roles_in(dockerfile))
+        image = self.image_of(claim_id, claims.IMAGES, dockerfile)
+        return image if image.build_by_classic_builder() else None
+
+    def package_server(self) -> PackageServer:
+        """Return a package server, to be started by `with`; its image is built once."""
+        with self._serving:
+            if self._server_image is None:
+                files = [packages.DOCKERFILE]
+                self._server_image = self._build_files("packages", claims.IMAGES, files)[0]
+        return packages.PackageServer(self, self._server_image)
+
+    def wheels_of(self, requirements: Path) -> Path:
+        """Return the folder with the wheels that a requirements file needs; see `wheels.ready`."""
+        with Progress("wheels") as progress:
+            return wheels.ready(requirements, self.engine.description.architecture, progress.note)
+
     def variant(self, claim_id: str, name: str) -> Image:
         """Build one further arm of a claim."""
         return self.variants(claim_id, name)[0]
@@ -153,15 +182,15 @@ class Lab:
     def workspace(self, claim_id: str, arm: str = "") -> Workspace:
         """Return a private copy of an arm's build context, to be edited and built; used by `with`.
 
-        Where `images/<claim>/context` exists, that is the context of all its arms, else it is the
-        arm's own folder. A claim whose arms differ by what is done to it has one Dockerfile alone.
+        The context of all arms is `images/<claim>/context`, or the folder that the claim's row
+        names. A claim whose arms differ by what is done to it has one Dockerfile for all of them.
         """
         claim = claims.get(claim_id)
         self._began.setdefault(claim_id, time.monotonic())
-        folder = claims.IMAGES / (claim.context or claim_id)
-        own = folder / self._taken(claim, arm).replace("_", "-") if arm else folder
-        shared = folder / "context"
-        return self.workspace_of(own, shared if shared.is_dir() else own, key=claim_id)
+        own = claims.IMAGES / claim_id
+        context = claims.IMAGES / claim.context if claim.context else own / "context"
+        folder = own / self._taken(claim, arm).replace("_", "-") if arm else own
+        return self.workspace_of(folder, context, key=claim_id)
 
     def workspace_of(self, folder: Path, context: Path, *, key: str = "") -> Workspace:
         """Return a private copy of a folder with a Dockerfile and of its build context."""

@@ -56,13 +56,17 @@ class Layer:
 
 @dataclass(frozen=True)
 class Contents:
-    """All layers of an image, from the base up, and what they come to."""
+    """All layers of an image, from the base up, and what they come to.
+
+    `files` are those that a container sees, with their sizes in bytes; `carried` are the paths of
+    all that any layer has content for, seen or not.
+    """
 
     layers: tuple[Layer, ...]
     files: Mapping[str, int]
     packages: tuple[str, ...]
     dive_wasted_bytes: int
-    paths: frozenset[str]
+    carried: frozenset[str]
 
     @property
     def added(self) -> tuple[Layer, ...]:
@@ -149,7 +153,9 @@ def describe(stack: Sequence[Changeset], created_by: Sequence[str], of_base: int
         files=visible.files(),
         packages=_packages(stack),
         dive_wasted_bytes=dive_wasted_bytes(stack),
-        paths=frozenset(path for changeset in stack for path in changeset.entries),
+        carried=frozenset(
+            path for layer in stack for path, entry in layer.entries.items() if entry.size_bytes
+        ),
     )
 
 

@@ -19,7 +19,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
 from . import wheels
-from .claims import IMAGES
 from .engine import talking_to
 from .errors import ContainerError, CouldNotMeasure
 
@@ -89,13 +88,12 @@ def downloaded_bytes(requests: Iterable[Request], ending: str = ".deb") -> int:
 class PackageServer:
     """A package server of a lab's: started and removed by `with`.
 
-    Its image is built from `DOCKERFILE` unless one is given.
+    Its image is one that was built from `DOCKERFILE`; see `Lab.package_server`.
     """
 
-    def __init__(self, lab: Lab, image: Image | None = None) -> None:
-        self._image = image or lab._build_files("packages", IMAGES, [DOCKERFILE])[0]
+    def __init__(self, lab: Lab, image: Image) -> None:
         self._container = lab.start(
-            self._image,
+            image,
             ready="start worker process ",
             options={"network_mode": "bridge"},
         )
