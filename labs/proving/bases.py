@@ -22,9 +22,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from . import alpine, system
+from . import alpine, disk, system
 from .engine import Engine, architecture
-from .errors import BaseImageError, EngineError
+from .errors import BaseImageError, DiskFull, EngineError
 from .paths import LABS, STATE
 from .spans import span
 from .system import Say, say
@@ -177,7 +177,8 @@ def _ready(engine: Engine, role: Role, tell: Say) -> Base:
         _ready(engine, ROLES[needed], tell)
     arguments = {needed: ROLES[needed].tag() for needed in role.needs}
     try:
-        role.build(engine, tag, arguments)
+        with disk.telling(engine):
+            role.build(engine, tag, arguments)
     except EngineError as error:
         raise BaseImageError(
             f"The base {role.public} could be had by neither road. "
@@ -227,7 +228,9 @@ def _pull(engine: Engine, role: Role, tell: Say) -> str:
         with closing(engine.connect(timeout_seconds=REGISTRY_SECONDS)) as impatient:
             impatient.images.get_registry_data(role.public)
         tell(f"Pulling {role.public} …")
-        engine.docker.images.pull(role.public)
+        for line in engine.docker.api.pull(role.public, stream=True, decode=True):
+            if error := line.get("error"):
+                return disk.sentence(engine) if disk.is_told_in(error) else str(error).rstrip(".")
     except APIError as error:
         return str(error.explanation or error).strip().rstrip(".")
     except requests.RequestException as error:
@@ -283,7 +286,10 @@ def _write_root_file_system(command: list[str], archive: IO[bytes], why: str) ->
             raise EngineError(f"To {why}, {command[0]} was started: {error.strerror}.") from error
         log.seek(0)
         if made.returncode:
-            end = system.last_lines(log.read().decode(errors="replace"))
+            told = log.read().decode(errors="replace")
+            end = system.last_lines(told)
+            if disk.is_told_in(told):
+                raise DiskFull(f"{disk.sentence_here()} {command[0]} ran and failed:\n{end}")
             raise EngineError(f"To {why}, {command[0]} ran and failed:\n{end}")
 
 
@@ -328,7 +334,8 @@ def _python(engine: Engine, tag: str, arguments: dict[str, str]) -> None:
             check=False,
         )
     if built.returncode:
-        raise EngineError(f"Its build failed:\n{system.last_lines(built.stderr)}")
+        full = f"{disk.sentence(engine)} " if disk.is_full(built.stderr) else ""
+        raise EngineError(f"{full}Its build failed:\n{system.last_lines(built.stderr)}")
 
 
 def _alpine(engine: Engine, tag: str) -> None:

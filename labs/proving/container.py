@@ -18,6 +18,7 @@ from docker.errors import APIError, NotFound
 from docker.errors import ContainerError as HelperError
 from testcontainers.core.container import DockerContainer
 
+from . import disk
 from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
 from .errors import ContainerError, CouldNotMeasure
 from .spans import note, span
@@ -141,8 +142,9 @@ class Container(DockerContainer):
                 with span("start", self._called):
                     super().start()
             except APIError as error:
+                full = f" {disk.sentence(self.engine)}" if disk.is_told_in(str(error)) else ""
                 raise ContainerError(
-                    f"The container of {self.image[:32]} did not start: {error.explanation}"
+                    f"The container of {self.image[:32]} did not start: {error.explanation}{full}"
                 ) from error
             if self._ready is not None:
                 with span("ready", self._called):

@@ -13,6 +13,10 @@ class EngineError(ProvingError):
     """No container engine could be reached, or it went away."""
 
 
+class DiskFull(EngineError):
+    """A disk has no space left: the engine's, or that of this machine."""
+
+
 class BaseImageError(ProvingError):
     """A base image could neither be pulled nor built."""
 
