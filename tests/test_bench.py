@@ -14,8 +14,8 @@ from proving.spans import Span, span
 
 
 def of(name, began, ended, detail=""):
-    """Return a span with the times that matter here."""
-    return Span(name, detail, float(began), float(ended), process=1, thread=1)
+    """Return a span with the times that matter here; each detail has a thread of its own."""
+    return Span(name, detail, float(began), float(ended), process=1, thread=hash(detail))
 
 
 LAB = [
@@ -96,11 +96,13 @@ def test_a_lab_is_told_as_a_whole_and_by_claim():
 
 
 def test_the_longest_spans_are_those_that_can_be_improved():
-    """Neither waits nor what is around other spans are among them."""
-    (lab,) = bench.lab_times(LAB)
-    names = [(one.name, one.detail) for one in lab.claims[1].longest]
+    """Neither waits, nor what is around other spans, are among them or in their times."""
+    noted = [*LAB, of("stop", 26, 37.5, "P1/own"), of("grace period", 26, 36, "P1/own")]
+    (lab,) = bench.lab_times(noted)
+    found = [(one.kind, one.detail, one.seconds) for one in lab.claims[1].longest]
 
-    assert [("stop", "P1/bad"), ("build", "P1/good"), ("build", "P1/bad")] == names
+    assert [("build", "P1/good", 6), ("build", "P1/bad", 4), ("removal", "P1/bad", 4)] == found
+    assert 1.5 == bench.part("P1", noted, [(26, 40)]).longest[1].seconds
 
 
 def test_the_table_tells_kinds_in_words():
@@ -116,7 +118,7 @@ def test_the_table_tells_kinds_in_words():
         "builds 6.0 s",
     ] == lines[:5]
     assert (
-        "P1 31.0 12.0 19.0 stop P1/bad 11.0 s, build P1/good 6.0 s, build P1/bad 4.0 s"
+        "P1 31.0 12.0 19.0 build P1/good 6.0 s, build P1/bad 4.0 s, removal P1/bad 4.0 s"
         == (lines[-1])
     )
 

@@ -1,8 +1,9 @@
 """Where the time of the labs goes: their wall time against the waits that nothing can shorten.
 
 Each instant of a lab counts once, for the first kind in `KINDS` that was under way then: a wait
-that cannot be avoided hides the work that was done beside it, and what is left to improve is the
-rest.
+that cannot be avoided hides the work that was done beside it.
+Waits for so many answers or restarts are told apart: a claim's settings decide them.
+What is left to improve is the rest.
 It measures and judges nothing: the targets stand beside the figures.
 """
 
@@ -25,18 +26,19 @@ from typing import Any
 from . import prepare, prove, spans
 from .claims import load
 from .errors import ProvingError
+from .lab import NO_CACHE_VARIABLE
 from .paths import ROOT
 from .spans import Span, span
 from .system import last_lines, say
-
-NO_CACHE_VARIABLE = "PROVING_NO_CACHE"
-"""Set to 1, the arms are built without a look into the build cache; nothing is removed from it."""
 
 WARM_SECONDS, COLD_SECONDS, EDIT_SECONDS = 300.0, 540.0, 4.0
 """The targets: the labs of three chapters on two cores, and the site after one edit."""
 
 WAITS = "grace period"
 """The kind of the waits that nothing can shorten: from a stop signal to the end of PID 1."""
+
+CHOSEN = ("load", "log")
+"""Kinds of waits that a claim's settings decide: for so many answers, for so many restarts."""
 
 KINDS = {
     WAITS: "grace periods",
@@ -68,6 +70,15 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
+class Single:
+    """One span, and the seconds of it that were not an unavoidable wait of its own."""
+
+    kind: str
+    detail: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Part:
     """A lab, or a claim's cells: seconds of wall time, and where they went, by kind.
 
@@ -79,7 +90,7 @@ class Part:
     seconds: float
     waits_seconds: float
     by_kind: Mapping[str, float]
-    longest: tuple[Span, ...]
+    longest: tuple[Single, ...]
 
     @property
     def overlapped_waits_seconds(self) -> float:
@@ -87,9 +98,14 @@ class Part:
         return self.by_kind.get(WAITS, 0.0)
 
     @property
+    def chosen_waits_seconds(self) -> float:
+        """The wall time of waits that settings decide, with no unavoidable one beside them."""
+        return sum(self.by_kind.get(kind, 0.0) for kind in CHOSEN)
+
+    @property
     def rest_seconds(self) -> float:
-        """The wall time that is not spent in unavoidable waits."""
-        return self.seconds - self.overlapped_waits_seconds
+        """The wall time that is spent in no wait of either kind: what can be improved."""
+        return self.seconds - self.overlapped_waits_seconds - self.chosen_waits_seconds
 
     def as_data(self) -> dict[str, Any]:
         """Return the part as plain data, in seconds."""
@@ -98,10 +114,7 @@ class Part:
             "seconds": round(self.seconds, 2),
             "waits_seconds": round(self.waits_seconds, 2),
             "by_kind": {kind: round(seconds, 2) for kind, seconds in self.by_kind.items()},
-            "longest": [
-                {"kind": one.name, "detail": one.detail, "seconds": round(one.seconds, 2)}
-                for one in self.longest
-            ],
+            "longest": [{**asdict(one), "seconds": round(one.seconds, 2)} for one in self.longest],
         }
 
 
@@ -170,14 +183,29 @@ def part(name: str, noted: Sequence[Span], within: Sequence[Interval]) -> Part:
     """Return where the time of some intervals went."""
     inside = [one for one in noted if _clipped(one, within)]
     waits = [piece for one in inside if one.name == WAITS for piece in _clipped(one, within)]
-    single = [one for one in inside if one.name not in (WAITS, *AROUND)]
+    singles = [
+        Single(one.name, one.detail, one.seconds - _waited(one, inside))
+        for one in inside
+        if one.name not in (WAITS, *AROUND)
+    ]
     return Part(
         name,
         seconds=length(within),
         waits_seconds=sum(ended - began for began, ended in waits),
         by_kind=attribute(inside, within),
-        longest=tuple(sorted(single, key=lambda one: -one.seconds)[:LONGEST]),
+        longest=tuple(sorted(singles, key=lambda one: -one.seconds)[:LONGEST]),
     )
+
+
+def _waited(one: Span, noted: Iterable[Span]) -> float:
+    """Return the seconds of unavoidable waits within a span."""
+    own = (
+        piece
+        for wait in noted
+        if wait.name == WAITS and (wait.process, wait.thread) == (one.process, one.thread)
+        for piece in _clipped(wait, [(one.began, one.ended)])
+    )
+    return length(own)
 
 
 def lab_times(noted: Sequence[Span]) -> list[LabTime]:
@@ -204,24 +232,30 @@ def table(lab: LabTime) -> str:
         f"{whole.name}: {whole.seconds:.1f} s",
         f"  unavoidable waits {whole.overlapped_waits_seconds:8.1f} s"
         f"   ({whole.waits_seconds:.1f} s, had they not overlapped)",
+        f"  waits by settings {whole.chosen_waits_seconds:8.1f} s   (answers, restarts)",
         f"  the rest          {whole.rest_seconds:8.1f} s",
     ]
-    rest = {kind: took for kind, took in whole.by_kind.items() if kind != WAITS}
+    rest = {kind: took for kind, took in whole.by_kind.items() if kind not in (WAITS, *CHOSEN)}
     for kind, took in sorted(rest.items(), key=lambda item: -item[1]):
         lines.append(f"    {KINDS.get(kind, kind):<31} {took:8.1f} s")
-    lines.append(f"  {'claim':<7} {'time':>7} {'waits':>7} {'rest':>7}   the longest besides waits")
+    lines.append(
+        f"  {'claim':<7} {'time':>7} {'waits':>7} {'by set.':>7} {'rest':>7}"
+        "   the longest, less unavoidable waits"
+    )
     for claim in lab.claims:
         longest = ", ".join(_told(one) for one in claim.longest)
         lines.append(
             f"  {claim.name:<7} {claim.seconds:7.1f} {claim.overlapped_waits_seconds:7.1f}"
-            f" {claim.rest_seconds:7.1f}   {longest}"
+            f" {claim.chosen_waits_seconds:7.1f} {claim.rest_seconds:7.1f}   {longest}"
         )
     return "\n".join(lines)
 
 
-def _told(one: Span) -> str:
-    detail = one.detail.removeprefix("sha256:")[:32]
-    return f"{one.name} {detail} {one.seconds:.1f} s"
+def _told(one: Single) -> str:
+    detail = one.detail.removesuffix("/Dockerfile")
+    if detail.startswith("sha256:"):
+        detail = detail.removeprefix("sha256:")[:12]
+    return f"{one.kind} {detail} {one.seconds:.1f} s"
 
 
 def targets(labs: Sequence[LabTime], site: SiteTime | None, *, cold: bool) -> str:
