@@ -105,6 +105,18 @@ def test_the_longest_spans_are_those_that_can_be_improved():
     assert 1.5 == bench.part("P1", noted, [(26, 40)]).longest[1].seconds
 
 
+def test_waits_that_settings_decide_are_told_apart():
+    """They are not among what is left to improve, and an unavoidable wait comes before them."""
+    noted = [of("load", 0, 8), of("grace period", 6, 10), of("start", 10, 11)]
+    part = bench.part("P8", noted, [(0, 12)])
+
+    assert (4, 6, 2) == (
+        part.overlapped_waits_seconds,
+        part.chosen_waits_seconds,
+        part.rest_seconds,
+    )
+
+
 def test_the_table_tells_kinds_in_words():
     """The whole by kind, the largest first, then a line for each claim."""
     text = bench.table(bench.lab_times(LAB)[0])
@@ -113,12 +125,13 @@ def test_the_table_tells_kinds_in_words():
     assert [
         "09-process-management: 40.0 s",
         "unavoidable waits 12.0 s (20.0 s, had they not overlapped)",
+        "waits by settings 0.0 s (answers, restarts)",
         "the rest 28.0 s",
         "the lab's own code 13.0 s",
         "builds 6.0 s",
-    ] == lines[:5]
+    ] == lines[:6]
     assert (
-        "P1 31.0 12.0 19.0 build P1/good 6.0 s, build P1/bad 4.0 s, removal P1/bad 4.0 s"
+        "P1 31.0 12.0 0.0 19.0 build P1/good 6.0 s, build P1/bad 4.0 s, removal P1/bad 4.0 s"
         == (lines[-1])
     )
 
