@@ -96,6 +96,14 @@ def guide(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def engines(session: nox.Session) -> None:
+    """Prove every claim on newer engines too, nested in containers; `-- trixie P1` for one."""
+    report = _report("engines")
+    _prepare(session)
+    _python(session, "proving.engines", *session.posargs, f"--junit={report}")
+
+
+@nox.session(default=False)
 def record(session: nox.Session) -> None:
     """Run the labs and write them back with their outputs, after a clean run only."""
     _prepare(session)

@@ -313,6 +313,7 @@ def _write_junit(judged: Sequence[tuple[Proof, str]], path: Path, suite: str) ->
         )
         if why:
             ET.SubElement(case, "failure", message=why)
+        ET.SubElement(case, "system-out").text = json.dumps(proof.record)
     path.parent.mkdir(parents=True, exist_ok=True)
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
