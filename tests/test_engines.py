@@ -343,6 +343,18 @@ def test_a_run_that_was_not_clean_is_not_recorded(monkeypatch, capsys, trials):
     assert "left as it was" in capsys.readouterr().err
 
 
+def test_a_clean_run_is_recorded_for_the_engines_that_were_tried(monkeypatch):
+    """One that could not be tried is not in the way of the others, and gets no result."""
+    written = {}
+    monkeypatch.setattr(engines.recorded_engines, "load", dict)
+    monkeypatch.setattr(engines.recorded_engines, "save", written.update)
+
+    engines._record([trial(P1=HOLDS), Trial("sid", trouble="no packages")], {"09-x": "sha256:1"})
+
+    assert ["trixie"] == list(written)
+    assert {"09-x": "sha256:1"} == written["trixie"].decides
+
+
 def test_no_results_and_broken_ones_are_told_apart(tmp_path):
     """Before the first record there is nothing; a file that cannot be read is an error."""
     (tmp_path / "broken.json").write_text('{"trixie": {"claims": {"P1": {}}}}')
