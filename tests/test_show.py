@@ -112,6 +112,16 @@ def test_the_card_tells_verdict_figures_checks_and_where():
     assert "Base SLIM (p) pulled, r, i" in text
 
 
+def test_settings_are_told_in_their_unit():
+    """The unit is in a setting's name, and `5000000` says less than `5 MB`."""
+    told = [
+        show.setting_text(*setting)
+        for setting in (("grace_seconds", 10), ("data_bytes", 5_000_000), ("packages", 3))
+    ]
+
+    assert ["10 s", "5 MB", "3"] == told
+
+
 def test_the_card_is_a_table_with_scoped_headings():
     """A screen reader can tell the arm and the figure of every cell."""
     page = Page(show.card_html(CLAIM, RECORD))

@@ -283,7 +283,7 @@ def test_arms_stand_side_by_side_with_the_deciding_lines_marked(site, capsys):
     assert ["CMD app", 'CMD ["app"]'] == marked
     assert "labs/images/P1/other/Dockerfile" in html
     assert 2 == html.count("labs/images/apps/app.py</span>")
-    assert "Both arms run app.py" in html
+    assert "In both arms: app.py" in html
 
 
 def test_every_claim_is_listed_with_its_verdict_and_address(site, capsys):

@@ -51,7 +51,11 @@ def figure_text(value: Value | None, unit: str) -> str:
 
 def setting_text(name: str, value: Value) -> str:
     """Return a setting of a lab, such as its grace period, for people; the unit is in its name."""
-    return f"{value:g} s" if name.endswith("_seconds") and _is_number(value) else str(value)
+    if not _is_number(value):
+        return str(value)
+    if name.endswith("_seconds"):
+        return f"{value:g} s"
+    return humanize(value, "B") if name.endswith("_bytes") else str(value)
 
 
 def verdict_text(verdict: str) -> str:
@@ -281,7 +285,7 @@ def _facts(record: Record) -> Iterable[tuple[str, str]]:
         "Took": record.get("seconds") is not None and duration_text(record["seconds"]),
     }
     for name, setting in record.get("settings", {}).items():
-        term = name.removesuffix("_seconds").replace("_", " ").capitalize()
+        term = re.sub("_(seconds|bytes)$", "", name).replace("_", " ").capitalize()
         named[term] = setting_text(name, setting)
     for role, base in told.get("bases", {}).items():
         identity = ", ".join(str(base[key]) for key in ("reference", "identity") if base.get(key))

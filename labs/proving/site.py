@@ -271,7 +271,7 @@ class ArmsDirective(ProvingDirective):
             paths = [self._found(images, claim.id, "both arms", name) for name in shared]
             included = "\n".join(_included(path, images.parent.parent) for path in paths)
             names = ", ".join(path.name for path in paths)
-            parts.append(_folded(f"Both arms run {names}", included))
+            parts.append(_folded(f"In both arms: {names}", included))
         variants = self.options.get("variants", "").split()
         if variants:
             columns = [self._column(claim, arm, described, images) for arm in variants]
