@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from testcontainers.core.image import DockerImage
 
+from . import disk
 from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
-from .errors import BuildError, CouldNotMeasure
+from .errors import BuildError, CouldNotMeasure, DiskFull
 from .spans import span
 from .system import last_lines
 
@@ -179,6 +180,7 @@ class Image(DockerImage):
         """Build the image by the builder that came before BuildKit; tell whether there is one.
 
         Raises:
+            DiskFull: the engine's disk is full.
             EngineError: the engine went away.
         """
         from docker.errors import APIError
@@ -195,7 +197,9 @@ class Image(DockerImage):
                     rm=True,
                     forcerm=True,
                 )
-            except (APIError, ClassicBuildError):
+            except (APIError, ClassicBuildError) as error:
+                if disk.is_told_in(str(error)):
+                    raise DiskFull(disk.sentence(self.engine)) from error
                 return False
         return True
 
@@ -253,7 +257,7 @@ class Image(DockerImage):
         image = self.get_wrapped_image()
         with self._reading:
             if self._contents is None:
-                with span("layers", self.name), talking_to(self.engine):
+                with span("layers", self.name), talking_to(self.engine), disk.telling(self.engine):
                     base = self._base_diff_ids()
                     self._contents = layers.read(lambda: image.save(named=False), base)
             return self._contents
@@ -298,8 +302,11 @@ class Image(DockerImage):
         for name, address in self._hosts.items():
             yield f"--add-host={name}:{address}"
         yield f"--tag={self.tag}"
-        yield f"--file={Path(self.path) / self._dockerfile_path}"
+        yield f"--file={self._dockerfile()}"
         yield str(Path(self.path).resolve())
+
+    def _dockerfile(self) -> Path:
+        return Path(self.path) / self._dockerfile_path
 
     def _run(self, command: list[str]) -> None:
         lines: list[str] = []
@@ -331,9 +338,13 @@ class Image(DockerImage):
         if process.returncode:
             with talking_to(self.engine):
                 self.get_docker_client().client.ping()
+            full = ""
+            if disk.is_full(progress):
+                full = f"{disk.sentence(self.engine)} "
+                disk.give_back(self.engine, self._dockerfile().read_text(encoding="utf-8"))
             status = _EXIT_STATUS.findall(progress)
             raise BuildError(
-                f"{self.name} does not build. {failure(progress)}",
+                f"{self.name} does not build. {full}{failure(progress)}",
                 progress=progress,
                 exit_status=int(status[-1]) if status else process.returncode,
             )
