@@ -1,67 +1,308 @@
-"""The reader's turn: every start fails with its reason, every solution passes."""
+"""The reader's turn: every start is told its fault, every solution passes, whatever its syntax."""
 
 from __future__ import annotations
 
+import secrets
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from proving import exercises
+from proving import bases, buildcache, exercises
+from proving.errors import BuildError, ContainerError, ProvingError
 from proving.exercises import Answer, Outcome
 from proving.lab import Lab
 from proving.paths import LABS
 
-SLUG = "09-process-management"
+CACHE, SIZE, PROCESSES = "03-layers-and-cache", "04-layer-size", "09-process-management"
+
+
+def on_engine(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark a test that builds and runs what a reader may have written."""
+    marked: Callable[..., None] = pytest.mark.engine(
+        pytest.mark.usefixtures("nothing_left", "turns")(test)
+    )
+    return marked
 
 
 @pytest.fixture
-def turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's working copy of the exercises, from which the check is run."""
     shutil.copytree(LABS / "exercises", tmp_path / "exercises")
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "exercises" / SLUG
+    return tmp_path / "exercises"
 
 
-def answer(folder: str) -> Answer:
+def answer(slug: str, folder: str) -> Answer:
     """Check a folder of the exercise in a lab of its own."""
-    with Lab(SLUG) as lab:
+    with Lab(slug) as lab:
         return exercises.check(lab, folder)
 
 
-pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("nothing_left")]
+def mend(file: Path, *edits: tuple[str, str]) -> None:
+    """Replace texts that a file has exactly once."""
+    text = file.read_text(encoding="utf-8")
+    for old, new in edits:
+        assert 1 == text.count(old), old
+        text = text.replace(old, new)
+    file.write_text(text, encoding="utf-8")
 
 
-def test_the_start_fails_with_its_reason(turn):
-    """TERM does not reach the application: the answer names PID 1."""
-    found = answer("start")
+class TestWithoutAnEngine:
+    """Which of a check's functions judges, and what becomes of a failure."""
 
-    assert Outcome.FAILED == found.outcome
-    assert "PID 1 is `/bin/sh -c /app/entrypoint.sh`" in found.sentence
+    CHECK = "from proving.exercises import Answer, Outcome\n"
+
+    @pytest.fixture
+    def check_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """An exercise of our own, with a start and a check that is still empty."""
+        place = tmp_path / "exercises" / "00-nothing"
+        (place / "start").mkdir(parents=True)
+        monkeypatch.setattr(exercises, "LABS", tmp_path)
+        return place / "check.py"
+
+    @pytest.fixture
+    def lab(self) -> Any:
+        """A lab that builds by saying so."""
+        return SimpleNamespace(slug="00-nothing", build=lambda place: f"image of {place.name}")
+
+    def test_a_check_gets_the_image(self, check_file, lab):
+        """What most exercises judge is the image of the reader's folder."""
+        check_file.write_text(
+            self.CHECK + "def check(lab, image): return Answer(Outcome.PASSED, image)\n"
+        )
+
+        assert Answer(Outcome.PASSED, "image of start") == exercises.check(lab, "start")
+
+    def test_a_check_of_the_folder_builds_by_itself(self, check_file, lab):
+        """Where building is what is judged, nothing is built before it."""
+        check_file.write_text(
+            self.CHECK
+            + "def check_folder(lab, folder): return Answer(Outcome.HINT, str(folder.is_dir()))\n"
+        )
+        lab.build = None
+
+        assert Answer(Outcome.HINT, "True") == exercises.check(lab, "start")
+
+    def test_a_dockerfile_that_does_not_build_is_an_answer(self, check_file, lab):
+        """Whoever has built it: the reader sees the step, not a traceback."""
+        for body in ("check(lab, image): pass", "check_folder(lab, folder): lab.build(folder)"):
+            check_file.write_text(f"def {body}\n")
+
+            def broken(_place: Path) -> None:
+                raise BuildError("The step RUN false failed.")
+
+            lab.build = broken
+
+            assert Answer(Outcome.FAILED, "The step RUN false failed.") == exercises.check(
+                lab, "start"
+            )
+
+    @pytest.mark.usefixtures("check_file")
+    def test_what_is_not_there_is_named(self, lab):
+        """A folder that nobody has, and an exercise without a check."""
+        with pytest.raises(ProvingError, match="no folder 'end'"):
+            exercises.check(lab, "end")
+        with pytest.raises(ProvingError, match="no check.py"):
+            exercises.check(lab, "start")
+
+    def test_an_answer_of_http_has_a_status_and_a_body(self):
+        """The body is all after the first empty line."""
+        found = exercises.parse_answer(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nnot\r\n\r\nhere")
+
+        assert (404, "not\r\n\r\nhere") == found
+
+    @pytest.mark.parametrize("said", [b"220 mail.test ESMTP\r\n", b"HTTP/1.1", b"HTTP/1.1 OK\r\n"])
+    def test_another_answer_is_none(self, said):
+        """Something listens, and it is no web server."""
+        with pytest.raises(ContainerError, match="not HTTP"):
+            exercises.parse_answer(said)
 
 
-def test_the_solution_passes(turn):
-    """A graceful stop, and no zombies."""
-    assert Outcome.PASSED == answer("solution").outcome
+@on_engine
+def test_a_container_that_ends_is_not_waited_for():
+    """The reader sees its last lines, as soon as it is gone."""
+    with Lab(SIZE) as lab:
+        slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
+        with (
+            lab.start(slim, command=["sh", "-c", "echo no page to serve; exit 3"]) as app,
+            pytest.raises(ContainerError, match=r"(?s)exit status 3 .*no page to serve"),
+        ):
+            exercises.request(lab, app, 80, seconds=60)
 
 
-def test_half_a_solution_gets_a_hint(turn):
-    """With the signals mended alone, the shell that was reaping is gone: zombies show."""
-    dockerfile, script = turn / "start" / "Dockerfile", turn / "start" / "entrypoint.sh"
-    text = dockerfile.read_text(encoding="utf-8")
-    dockerfile.write_text(text.replace("CMD /app/entrypoint.sh", 'CMD ["/app/entrypoint.sh"]'))
-    text = script.read_text(encoding="utf-8")
-    script.write_text(text.replace("python /app/app.py", "exec python /app/app.py"))
-    found = answer("start")
+class TestLayersAndCache:
+    """Chapter 3: what is built again, after what change."""
 
-    assert Outcome.HINT == found.outcome
-    assert "zombies" in found.sentence
+    @on_engine
+    def test_the_start_fails_with_its_reason(self):
+        """An edit of one line installs all again: the answer names the steps and the bytes."""
+        found = answer(CACHE, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert "COPY . ." in found.sentence
+        assert "pip install" in found.sentence
+        assert "downloaded again" in found.sentence
+
+    @on_engine
+    def test_the_solution_passes(self):
+        """Neither an edit nor another commit installs anything, and a measurement does nothing."""
+        assert Outcome.PASSED == answer(CACHE, "solution").outcome
+
+    @on_engine
+    def test_half_a_solution_gets_a_hint(self, turns):
+        """With the files in order, REVISION still changes before the installation."""
+        mend(
+            turns / CACHE / "start" / "Dockerfile",
+            ("COPY . .\n", "COPY requirements.txt .\n"),
+            ("EXPOSE", "COPY . .\nEXPOSE"),
+        )
+        found = answer(CACHE, "start")
+
+        assert Outcome.HINT == found.outcome
+        assert "another REVISION" in found.sentence
+
+    @on_engine
+    def test_another_way_passes_too(self, turns):
+        """No COPY of requirements.txt and no .dockerignore, and yet all is reused."""
+        folder = turns / CACHE / "solution"
+        (folder / ".dockerignore").unlink()
+        requirements = "--mount=type=bind,source=requirements.txt,target=/tmp/needed.txt"
+        mend(
+            folder / "Dockerfile",
+            ("COPY requirements.txt .\nRUN ", f"RUN {requirements} "),
+            ("-r requirements.txt", "-r /tmp/needed.txt"),
+            ("COPY . .\n", "COPY app.py weather.py ./\n"),
+        )
+
+        assert Outcome.PASSED == answer(CACHE, "solution").outcome
+
+    @on_engine
+    def test_a_cache_of_downloads_is_half_a_solution(self, turns, engine):
+        """Nothing is downloaded, and all is installed: a hint, and no record is left of it."""
+        word = secrets.token_hex(8)
+        mend(
+            turns / CACHE / "start" / "Dockerfile",
+            ("COPY . .", 'SHELL ["/bin/bash", "-c"]\nCOPY . .'),
+            ("RUN pip install --no-cache-dir", "RUN --mount=type=cache,target=/root/.cache \\\n"),
+            ("-r requirements.txt", f"pip install -r requirements.txt && echo {word}"),
+        )
+        found = answer(CACHE, "start")
+        left = [r for r in buildcache.records(engine.docker).values() if word in r.description]
+
+        assert Outcome.HINT == found.outcome
+        assert "nothing is downloaded again" in found.sentence
+        assert [] == left
+
+    @on_engine
+    def test_edited_sources_are_told(self, turns):
+        """The check edits its copy of them; without a build it says what must stay."""
+        mend(turns / CACHE / "start" / "weather.py", ("Sunny spells", "Fog"))
+        found = answer(CACHE, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert found.sentence.startswith("weather.py must stay")
 
 
-def test_a_dockerfile_that_does_not_build_is_an_answer(turn):
-    """The reader sees the step that broke, not a traceback."""
-    dockerfile = turn / "start" / "Dockerfile"
-    dockerfile.write_text(dockerfile.read_text(encoding="utf-8") + "RUN false\n")
-    found = answer("start")
+class TestLayerSize:
+    """Chapter 4: what the layers carry in vain."""
 
-    assert Outcome.FAILED == found.outcome
-    assert "RUN false" in found.sentence
+    @on_engine
+    def test_the_start_gets_a_hint(self):
+        """The server works; the most of its waste are the lists, by the layer that has them."""
+        found = answer(SIZE, "start")
+
+        assert Outcome.HINT == found.outcome
+        assert "`RUN apt-get update`" in found.sentence
+        assert "a later layer removes" in found.sentence
+
+    @on_engine
+    def test_the_solution_passes(self):
+        """A container sees all that its layers carry."""
+        assert Outcome.PASSED == answer(SIZE, "solution").outcome
+
+    @on_engine
+    def test_half_a_solution_gets_the_next_hint(self, turns):
+        """With the lists mended, the pages are found to be there twice."""
+        mend(
+            turns / SIZE / "start" / "Dockerfile",
+            (
+                "RUN apt-get update\n"
+                "RUN apt-get install -y --no-install-recommends nginx\n"
+                "RUN rm -rf /var/lib/apt/lists\n",
+                "RUN apt-get update \\\n"
+                " && apt-get install -y --no-install-recommends nginx \\\n"
+                " && rm -rf /var/lib/apt/lists/*\n",
+            ),
+        )
+        found = answer(SIZE, "start")
+
+        assert Outcome.HINT == found.outcome
+        assert "`COPY site /var/www/html/`" in found.sentence
+        assert "once more" in found.sentence
+
+    @on_engine
+    def test_not_to_clean_up_is_no_solution(self, turns):
+        """Nothing is hidden then, and the lists are there for all to see."""
+        mend(
+            turns / SIZE / "solution" / "Dockerfile",
+            (
+                "RUN apt-get update \\\n"
+                " && apt-get install -y --no-install-recommends nginx \\\n"
+                " && rm -rf /var/lib/apt/lists/*\n",
+                "RUN apt-get update && apt-get install -y --no-install-recommends nginx\n",
+            ),
+        )
+        found = answer(SIZE, "solution")
+
+        assert Outcome.FAILED == found.outcome
+        assert "package lists" in found.sentence
+
+    @on_engine
+    def test_a_server_that_does_less_is_no_solution(self, turns):
+        """Pages that are nobody's cost nothing, and were not asked for."""
+        mend(turns / SIZE / "solution" / "Dockerfile", ("COPY --chown=www-data:www-data", "COPY"))
+        found = answer(SIZE, "solution")
+
+        assert Outcome.FAILED == found.outcome
+        assert "belongs to root" in found.sentence
+
+
+class TestProcessManagement:
+    """Chapter 9: who gets the signal, and who reaps."""
+
+    @on_engine
+    def test_the_start_fails_with_its_reason(self):
+        """TERM does not reach the application: the answer names PID 1."""
+        found = answer(PROCESSES, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert "PID 1 is `/bin/sh -c /app/entrypoint.sh`" in found.sentence
+
+    @on_engine
+    def test_the_solution_passes(self):
+        """A graceful stop, and no zombies."""
+        assert Outcome.PASSED == answer(PROCESSES, "solution").outcome
+
+    @on_engine
+    def test_half_a_solution_gets_a_hint(self, turns):
+        """With the signals mended alone, the shell that was reaping is gone: zombies show."""
+        start = turns / PROCESSES / "start"
+        mend(start / "Dockerfile", ("CMD /app/entrypoint.sh", 'CMD ["/app/entrypoint.sh"]'))
+        mend(start / "entrypoint.sh", ("python /app/app.py", "exec python /app/app.py"))
+        found = answer(PROCESSES, "start")
+
+        assert Outcome.HINT == found.outcome
+        assert "zombies" in found.sentence
+
+    @on_engine
+    def test_a_dockerfile_that_does_not_build_is_an_answer(self, turns):
+        """The reader sees the step that broke, not a traceback."""
+        dockerfile = turns / PROCESSES / "start" / "Dockerfile"
+        dockerfile.write_text(dockerfile.read_text(encoding="utf-8") + "RUN false\n")
+        found = answer(PROCESSES, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert "RUN false" in found.sentence

@@ -1,24 +1,34 @@
 """The reader's own turn: build what they wrote, run it, and answer pass, hint or fail.
 
-Each `exercises/NN-slug/` has the folders `start` and `solution` and a `check.py` whose function
-`check(lab, image)` returns an `Answer`; the answer is about *their* image, not about the text.
+Each `exercises/NN-slug/` has the folders `start` and `solution` and a `check.py`, which returns an
+`Answer`; the answer is about what comes of *their* folder, not about the text.
+Its function `check(lab, image)` gets the image that was built of the folder. Where building itself
+is what is judged, `check_folder(lab, folder)` stands in its place and builds as it needs.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
+from http import HTTPStatus
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from .errors import BuildError, ProvingError
+from . import bases, leftovers
+from .engine import talking_to
+from .errors import BuildError, ContainerError, ProvingError
 from .paths import LABS
+from .spans import span
+from .system import last_lines
 
 if TYPE_CHECKING:
-    from .image import Image
+    from .container import Container
     from .lab import Lab
 
 MIME = "application/vnd.proving-ground.answer+json"
@@ -40,7 +50,19 @@ class Answer:
     sentence: str
 
 
-Check = Callable[["Lab", "Image"], Answer]
+CheckFolder = Callable[["Lab", Path], Answer]
+
+_ASK = """
+for attempt in {1..20}; do
+  (
+    exec 3<>"/dev/tcp/127.0.0.1/$0" &&
+    printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' "$1" >&3 &&
+    cat <&3
+  ) 2>/dev/null && break
+  sleep 0.1
+done
+"""
+"""For bash, which the SLIM base has: it needs no client, and opens connections by itself."""
 
 
 def folder(slug: str) -> Path:
@@ -50,7 +72,7 @@ def folder(slug: str) -> Path:
 
 
 def check(lab: Lab, name: str) -> Answer:
-    """Build one folder of a lab's exercise and check the image.
+    """Build one folder of a lab's exercise and check what comes of it.
 
     A Dockerfile that does not build is a failed answer, told with the step that broke.
 
@@ -60,22 +82,89 @@ def check(lab: Lab, name: str) -> Answer:
     place = folder(lab.slug) / name
     if not place.is_dir():
         raise ProvingError(f"The exercise of {lab.slug} has no folder {name!r}.")
-    function = _load(LABS / "exercises" / lab.slug / "check.py")
+    judge = _load(LABS / "exercises" / lab.slug / "check.py")
     try:
-        image = lab.build(place)
+        return judge(lab, place)
     except BuildError as error:
         return Answer(Outcome.FAILED, str(error))
-    return function(lab, image)
 
 
-def _load(path: Path) -> Check:
+def _load(path: Path) -> CheckFolder:
     spec = importlib.util.spec_from_file_location(f"check_{path.parent.name}", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ProvingError(f"The exercise has no {path.name}; it should lie in {path.parent}.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where a dataclass looks its annotations up
     spec.loader.exec_module(module)
-    function: Check = module.check
-    return function
+    return _judge(module)
+
+
+def _judge(module: ModuleType) -> CheckFolder:
+    if hasattr(module, "check_folder"):
+        own: CheckFolder = module.check_folder
+        return own
+
+    def check_image(lab: Lab, place: Path) -> Answer:
+        found: Answer = module.check(lab, lab.build(place))
+        return found
+
+    return check_image
+
+
+def request(
+    lab: Lab, app: Container, port: int, path: str = "/", *, seconds: float = 10.0
+) -> tuple[int, str]:
+    """Return the HTTP status and the body that a server in a container answers a GET with.
+
+    A helper in the container's network asks, so that no port is published; it asks again until the
+    server listens.
+
+    Raises:
+        ContainerError: the container has ended, or nothing answers within these seconds.
+    """
+    from docker.errors import APIError
+
+    slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
+    until = time.monotonic() + seconds
+    while (state := app.state()).status == "running" and time.monotonic() < until:
+        try:
+            with talking_to(lab.engine), span("request", path):
+                answer: bytes = lab.engine.docker.containers.run(
+                    slim,
+                    ["bash", "-c", _ASK, str(port), path],
+                    network_mode=f"container:{app.get_container_id()}",
+                    labels=leftovers.label(lab.run),
+                    remove=True,
+                )
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:  # what it would join has just ended
+                raise
+            continue
+        if answer:
+            return parse_answer(answer)
+    said = last_lines(app.log_text()) or "    (it has logged nothing)"
+    if state.status == "running":
+        raise ContainerError(
+            f"Nothing in the container answers on port {port} within {seconds:.0f} s. "
+            f"Its last lines:\n{said}"
+        )
+    raise ContainerError(
+        f"The container ended with exit status {state.exit_status} before it answered on port "
+        f"{port}. Its last lines:\n{said}"
+    )
+
+
+def parse_answer(answer: bytes) -> tuple[int, str]:
+    """Return the status and the body of an HTTP/1.0 response (RFC 1945).
+
+    Raises:
+        ContainerError: it is none.
+    """
+    head, _, body = answer.partition(b"\r\n\r\n")
+    words = head.split(maxsplit=2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        raise ContainerError(f"The container's answer is not HTTP: {answer[:60]!r}.")
+    return int(words[1]), body.decode(errors="replace")
 
 
 def bundle(answer: Answer) -> dict[str, Any]:

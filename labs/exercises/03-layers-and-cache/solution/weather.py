@@ -1,0 +1,3 @@
+"""What the application says; forecasters edit this file every day."""
+
+FORECAST = "Sunny spells"
