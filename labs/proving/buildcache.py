@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
     from .engine import Engine
 
-_COMMAND = re.compile(r"(?:mount .+?|cached mount .+?) from exec (?:/bin/sh -c )?(.*)", re.DOTALL)
+_COMMAND = re.compile(
+    # newer engines tell the name of a cache mount too, after the command
+    r'(?:mount .+?|cached mount .+?) from exec (?:/bin/sh -c )?(.*?)(?: with id "[^"]*")?',
+    re.DOTALL,
+)
+_RUN = re.compile(r"^[ \t]*RUN[ \t]+(?:--\S+[ \t]+)*(.+)$", re.MULTILINE | re.IGNORECASE)
+_SHELL = re.compile(r"^[ \t]*SHELL[ \t]+(\[.+\])[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _TYPED = (1, 42)
 """The first API that lists the build cache without weighing everything else."""
 
@@ -67,7 +73,9 @@ def records(client: docker.DockerClient) -> dict[str, Record]:
 
 
 def _record(found: Mapping[str, Any]) -> Record:
-    parents = found.get("Parents") or [parent for parent in [found.get("Parent")] if parent]
+    # newer engines tell " Parents", with a blank that no documentation has, and 20.10 "Parent"
+    listed = found.get("Parents") or found.get(" Parents") or [found.get("Parent")]
+    parents = [parent for parent in listed if parent]
     return Record(
         id=found["ID"],
         parents=tuple(parents),
@@ -79,20 +87,27 @@ def _record(found: Mapping[str, Any]) -> Record:
 
 
 def commands(dockerfile: str) -> frozenset[str]:
-    """Return the commands of a Dockerfile's RUN instructions, as the cache's records tell them."""
-    joined = re.sub(r"\\\n(?:[ \t]*#.*\n)*", " ", dockerfile)
+    """Return the commands of a Dockerfile's RUN instructions, as the cache's records tell them.
+
+    With SHELL instructions there are more: each command also as every of these shells would run it.
+    """
+    joined = re.sub(r"\\[ \t]*\n(?:[ \t]*(?:#.*)?\n)*", " ", dockerfile)
+    told = [_exec_form(match[1]) or match[1] for match in _RUN.finditer(joined)]
+    shells = [_exec_form(match[1]) or "" for match in _SHELL.finditer(joined)]
     return frozenset(
-        _plain(_shell_form(match[1]))
-        for match in re.finditer(r"^[ \t]*RUN[ \t]+(?:--\S+[ \t]+)*(.+)$", joined, re.M | re.I)
+        _plain(f"{shell} {command}").removeprefix("/bin/sh -c ")
+        for shell in ("", *shells)
+        for command in told
     )
 
 
-def _shell_form(command: str) -> str:
+def _exec_form(text: str) -> str | None:
+    """Return the words of an instruction in exec form, a list in JSON, or None of another one."""
     try:
-        words = json.loads(command)
+        words = json.loads(text)
     except ValueError:
-        return command
-    return " ".join(words) if isinstance(words, list) else command
+        return None
+    return " ".join(str(word) for word in words) if isinstance(words, list) else None
 
 
 def _plain(command: str) -> str:
