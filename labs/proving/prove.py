@@ -336,8 +336,8 @@ def record(words: Sequence[str]) -> int:
             say(f"{notebook.name} is left as it was: " + " ".join(faults))
             continue
         _write_back(notebook, content, proofs, seconds)
-        readme.refresh()
         say(f"Recorded {notebook.name} in {seconds:.0f} s.")
+    readme.refresh()  # at the end: it quotes several labs
     return kept
 
 
