@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -126,7 +126,15 @@ class Results:
         return str(record["verdict"]) if record else show.NOT_PROVED
 
     def _decides(self, notebook: Path) -> str:
-        return claims.decides(notebook, self.folder / "images", self.claims_file)
+        return _decides(notebook, self.folder / "images", self.claims_file)
+
+
+_decides = cache(claims.decides)
+"""What decides a lab's results, read once for a build and not for each figure that is quoted."""
+
+
+def _forget(_app: Sphinx) -> None:
+    _decides.cache_clear()
 
 
 def _results(env: BuildEnvironment, *, of: Iterable[str] | None = None) -> Results:
@@ -652,6 +660,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_role("claim", ClaimRole())
     app.add_role("lab", LabRole())
     app.add_role("count", CountRole())
+    app.connect("builder-inited", _forget)
     app.connect("html-collect-pages", open_pages)
     app.connect("html-page-context", level_captions, priority=900)  # after the theme's own
     return {"env_version": _own_version(), "parallel_read_safe": True, "parallel_write_safe": True}
