@@ -8,6 +8,10 @@ from notfound.utils import replace_uris
 
 sys.path.insert(0, str(Path(__file__).parent / "labs"))
 
+# jsonschema, which reads notebooks for MyST-NB, would import this optional parser of IRIs. No
+# notebook has one, and the parser's 39 grammars take more than a second of every build.
+sys.modules["rfc3987_syntax"] = None
+
 # -- Project -----------------------------------------------------------------
 
 project = "Proving Ground"

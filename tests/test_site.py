@@ -333,6 +333,22 @@ def test_a_changed_build_context_makes_results_stale_everywhere(site, capsys):
     assert "▲ stale" in html
 
 
+def test_what_decides_a_result_is_read_once_for_each_build(site, capsys, monkeypatch):
+    """However many figures are quoted; the next build in the same process sees what has changed."""
+    asked = []
+    read = claims.contexts
+    monkeypatch.setattr(claims, "contexts", lambda *told: asked.append(told[0]) or read(*told))
+    source = "{measured}`P1.bad.stop_seconds` {measured}`P1.good.stop_seconds`"
+    before, _ = site.build(capsys, source)
+    once = list(asked)
+    site.put("labs/images/P1/bad/Dockerfile", "FROM base\nCMD other\n")
+    after, _ = site.build(capsys, source + " again")
+
+    assert ["P1", "P2"] == once
+    assert "12.0 s ▲" not in before
+    assert "12.0 s ▲" in after
+
+
 def test_an_edited_output_is_told(site, capsys):
     """Somebody typed a number into the notebook."""
     path = site.root / "labs/09-some-lab.ipynb"
