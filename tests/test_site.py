@@ -12,7 +12,10 @@ from proving import (
     drawing,
     layer_waterfall,
     recorded,
+    recorded_engines,
     show,
+    site_results,
+    site_tables,
     stop_timeline,
 )
 from sphinx.cmd.build import build_main
@@ -75,7 +78,7 @@ RECORD = {
             }
         ]
     },
-    "environment": {"engine": "Some Engine", "engine_version": "1.0"},
+    "environment": {"engine": "Some Engine", "engine_version": "1.0", "store": "overlay2"},
     "measured_at": "2001-02-03T04:05:06Z",
 }
 
@@ -126,6 +129,22 @@ class Site:
             "environment": RECORD["environment"],
         }
         path.write_text(json.dumps(content), encoding="utf-8")
+
+    def record_engine(self, **changes) -> None:
+        notebook = self.root / "labs/09-some-lab.ipynb"
+        bad = {"stop_seconds": 11.0, "exit_status": 0, "pid_1": "sh"}
+        recording = {
+            "about": "a newer engine",
+            "recorded_at": "2002-03-04T05:06:07Z",
+            "engine": {
+                "engine": "Newer Engine",
+                "engine_version": "2.0",
+                "store": "containerd",
+            },
+            "decides": {notebook.stem: recorded.load(notebook).decides},
+            "claims": {"P1": {"verdict": "does not hold", "arms": {"bad": bad}}},
+        }
+        self.put("labs/engines.json", json.dumps({"newer": recording | changes}))
 
     def build(self, capsys, source, page="index") -> tuple[str, str]:
         self.put("index.md", f"# Title\n\n{source}\n\n```{{toctree}}\n:glob:\nlabs/*\n```\n")
@@ -318,7 +337,10 @@ def test_the_status_of_each_lab_tells_when_on_what_and_how_long(site, capsys):
 
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
     assert "" == warnings
-    assert "Some lab 3 February 2001 Some Engine 1.0 1 min 15 s 1 of 1 hold ● as recorded" in text
+    assert (
+        "Some lab 3 February 2001 Some Engine 1.0, overlay2 1 min 15 s 1 of 1 hold ● as recorded"
+        in text
+    )
 
 
 def test_a_changed_build_context_makes_results_stale_everywhere(site, capsys):
@@ -370,6 +392,82 @@ def test_a_page_is_built_again_when_its_notebook_changes(site, capsys):
     assert "▲ does not hold" in after
 
 
+def test_where_no_other_engine_was_recorded_a_sentence_says_so(site, capsys):
+    """And no table of one row; once there is a record, the page is built again."""
+    source = "```{engines} P1\n```"
+    before, warnings = site.build(capsys, source)
+    site.record_engine()
+    after, _ = site.build(capsys, source)
+
+    assert "" == warnings
+    assert "No other engine has been recorded yet." in before
+    assert "<table" not in before
+    assert "Newer Engine 2.0" in after
+
+
+def test_a_claim_is_told_on_every_engine(site, capsys):
+    """Engine, store, verdict, the first two figures of both arms, and the day."""
+    site.record_engine()
+    html, warnings = site.build(capsys, "```{engines} P1\n```")
+
+    assert "" == warnings
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+    assert (
+        "Some Engine 1.0 overlay2 ● holds ✗ bad Time to stop: 12.0 s; "
+        "Exit status: 137 (killed by SIGKILL) ✓ good Time to stop: 0.50 s; Exit status: 0 "
+        "3 February 2001 "
+        "Newer Engine 2.0 containerd ▲ does not hold ✗ bad Time to stop: 11.0 s; Exit status: 0 "
+        "✓ good Time to stop: –; Exit status: – 4 March 2002 "
+    ) in text
+    assert "Stale result" not in text
+
+
+def test_the_figures_that_differ_between_engines_can_be_named(site, capsys):
+    """Also those of one arm alone."""
+    site.record_engine()
+    html, warnings = site.build(capsys, "```{engines} P1\n:figures: bad.pid_1\n```")
+
+    assert "" == warnings
+    assert "Process 1: sh" in html
+    assert "Time to stop" not in html
+
+
+def test_a_stale_result_of_another_engine_says_so_and_leaves_the_others_alone(site, capsys):
+    """What decides it is another thing than when that engine was tried."""
+    site.record_engine(decides={"09-some-lab": "sha256:other"})
+    html, _ = site.build(capsys, "```{engines} P1\n```")
+
+    assert 1 == html.count("▲ Stale result. What decides this result has changed")
+
+
+def test_an_engine_that_did_not_try_a_claim_shows_no_verdict(site, capsys):
+    """It is not proved there, and nothing is stale."""
+    site.record_engine(claims={}, decides={})
+    html, warnings = site.build(capsys, "```{engines} P1\n```")
+
+    assert "" == warnings
+    assert "○ not proved yet" in html
+    assert "Stale result" not in html
+
+
+@pytest.mark.parametrize(
+    ("options", "content", "told"),
+    [
+        (":figures: bad.colour", None, "P1.bad.colour is no figure of an arm."),
+        (":figures: ugly.pid_1", None, "P1.ugly.pid_1 is no figure of an arm."),
+        ("", "{", "nox -s engines -- --record"),
+    ],
+)
+def test_what_an_engines_table_cannot_tell_is_a_warning(site, capsys, options, content, told):
+    """A figure that nobody measures, and a file that cannot be read."""
+    site.record_engine()
+    if content:
+        site.put("labs/engines.json", content)
+    _, warnings = site.build(capsys, f"```{{engines}} P1\n{options}\n```")
+
+    assert told in warnings
+
+
 def test_each_lab_has_a_page_that_tells_how_to_open_it(site, capsys):
     """Where no server answers at its address with the lab itself."""
     source = "{lab}`Open this lab <09-some-lab>`"
@@ -409,7 +507,18 @@ def test_the_extension_allows_parallel_reading_and_knows_its_own_version():
 
 @pytest.mark.parametrize(
     "module",
-    [build_timeline, claims, drawing, layer_waterfall, recorded, show, stop_timeline],
+    [
+        build_timeline,
+        claims,
+        drawing,
+        layer_waterfall,
+        recorded,
+        recorded_engines,
+        show,
+        site_results,
+        site_tables,
+        stop_timeline,
+    ],
     ids=lambda module: module.__name__,
 )
 def test_a_change_of_any_renderer_is_a_new_version(module, monkeypatch, tmp_path):

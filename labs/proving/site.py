@@ -7,6 +7,7 @@
 | directive `build-timeline` | the timeline of a build: which steps ran, which were cached |
 | directive `layer-waterfall` | the layers of an image: bytes kept and bytes wasted |
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
+| directive `engines` | a claim on every engine that it was recorded on |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
 | role `measured` | a recorded figure inside a sentence, linked to its card |
 | role `claim`, `lab` | a link to a claim's card; a link that opens a lab |
@@ -20,7 +21,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -30,7 +30,7 @@ from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.domains import Domain
 from sphinx.util import logging
-from sphinx.util.docutils import ReferenceRole, SphinxDirective, SphinxRole
+from sphinx.util.docutils import ReferenceRole, SphinxRole
 from sphinx.util.nodes import make_refnode
 
 from . import (
@@ -39,11 +39,16 @@ from . import (
     drawing,
     layer_waterfall,
     recorded,
+    recorded_engines,
     show,
+    site_results,
+    site_tables,
     stop_timeline,
 )
 from .claims import Claim
 from .errors import ClaimsFileError
+from .site_results import ProvingDirective, Results, forget, results_of
+from .site_tables import ClaimsTableDirective, EnginesDirective, StatusTableDirective, link_to
 
 if TYPE_CHECKING:
     from docutils.nodes import Element, Node, system_message
@@ -54,11 +59,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_STALE = (
-    "What decides this result has changed since it was measured: "
-    "the figures are those of an earlier version."
-)
-_EDITED = "The outputs of the notebook are not those that its recorded run wrote."
 _NUMBERS = {"s": "seconds", "B": "bytes", "count": "how many", "status": "exit status"}
 _SHOWING = (
     build_timeline,
@@ -66,7 +66,10 @@ _SHOWING = (
     drawing,
     layer_waterfall,
     recorded,
+    recorded_engines,
     show,
+    site_results,
+    site_tables,
     stop_timeline,
 )
 _LEXERS = {
@@ -81,99 +84,12 @@ _LEXERS = {
 }
 
 
-class Results:
-    """The claims of a site and what its labs recorded of them."""
-
-    def __init__(self, srcdir: Path) -> None:
-        self.folder = srcdir / "labs"
-        self.claims_file = self.folder / "claims.toml"
-
-    @cached_property
-    def claims(self) -> dict[str, Claim]:
-        """Every claim by its id."""
-        return claims.load(self.claims_file)
-
-    @cached_property
-    def labs(self) -> dict[str, recorded.RecordedLab]:
-        """Every lab by its slug."""
-        return recorded.load_all(self.folder)
-
-    @cached_property
-    def records(self) -> dict[str, recorded.Record]:
-        """Every recorded result by the id of its claim."""
-        return recorded.results(self.labs.values())
-
-    def claim(self, claim_id: str) -> Claim:
-        """Return a claim, or raise `ClaimsFileError` where there is none of that id."""
-        if claim_id not in self.claims:
-            raise ClaimsFileError(f"There is no claim {claim_id!r} in {self.claims_file.name}.")
-        return self.claims[claim_id]
-
-    def doubt(self, claim: Claim) -> str:
-        """Return why a recorded result must not be trusted as it stands, or nothing."""
-        lab = next((lab for lab in self.labs.values() if claim.id in lab.results), None)
-        return self.doubt_about(lab) if lab else ""
-
-    def doubt_about(self, lab: recorded.RecordedLab) -> str:
-        """Return why the results of a lab must not be trusted as they stand, or nothing."""
-        if lab.stale(self._decides):
-            return _STALE
-        return "" if lab.intact else _EDITED
-
-    def verdict(self, claim: Claim) -> str:
-        """Return the recorded verdict on a claim, or that it is not proved yet."""
-        record = self.records.get(claim.id)
-        return str(record["verdict"]) if record else show.NOT_PROVED
-
-    def _decides(self, notebook: Path) -> str:
-        return _decides(notebook, self.folder / "images", self.claims_file)
-
-
-_decides = cache(claims.decides)
-"""What decides a lab's results, read once for a build and not for each figure that is quoted."""
-
-
-def _forget(_app: Sphinx) -> None:
-    _decides.cache_clear()
-
-
-def _results(env: BuildEnvironment, *, of: Iterable[str] | None = None) -> Results:
-    """Return the results, and note that the page depends on the labs `of` these slugs, or all."""
-    results = Results(Path(env.srcdir))
-    slugs = results.labs if of is None else of
-    for path in (results.claims_file, *(results.folder / f"{slug}.ipynb" for slug in slugs)):
-        env.note_dependency(str(path))
-    return results
-
-
 def _raw(html: str) -> nodes.raw:
     return nodes.raw("", html, format="html")
 
 
 def _alerted(html: str, doubt: str) -> str:
     return f'<p class="pg-stale">▲ Stale result. {escape(doubt)}</p>\n{html}' if doubt else html
-
-
-class ProvingDirective(SphinxDirective):
-    """A directive about one claim; what goes wrong with it is a warning at its line."""
-
-    required_arguments = 1
-
-    def run(self) -> list[Node]:
-        """Return what the page shows."""
-        claim_id = self.arguments[0]
-        try:
-            results = _results(self.env, of=())
-            claim = results.claim(claim_id)
-            self.env.note_dependency(str(results.folder / f"{claim.chapter}.ipynb"))
-            return self.show(results, claim)
-        except ClaimsFileError as error:
-            _log.warning("%s", error, location=self.get_location(), type="proving")
-            return []
-
-    def show(self, results: Results, claim: Claim) -> list[Node]:
-        """Return the nodes for a claim that exists."""
-        raise NotImplementedError
 
 
 class ClaimDirective(ProvingDirective):
@@ -342,136 +258,6 @@ def _included(path: Path, root: Path, marked: Sequence[int] = ()) -> str:
     return "``````{literalinclude} /" + "\n".join([shown, *options]) + "\n``````"
 
 
-class TableDirective(SphinxDirective):
-    """A table over all claims or all labs."""
-
-    def run(self) -> list[Node]:
-        """Return what the page shows."""
-        try:
-            return self.show(_results(self.env))
-        except ClaimsFileError as error:
-            _log.warning("%s", error, location=self.get_location(), type="proving")
-            return []
-
-    def show(self, results: Results) -> list[Node]:
-        """Return the table's nodes."""
-        raise NotImplementedError
-
-
-class ClaimsTableDirective(TableDirective):
-    """Every claim by chapter, with its verdict and an anchor that stays."""
-
-    def show(self, results: Results) -> list[Node]:
-        """Return a section for each chapter."""
-        self.env.get_domain("proving").data["table"] = self.env.docname
-        slugs = dict.fromkeys(claim.chapter for claim in results.claims.values())
-        return [self._chapter(results, slug) for slug in slugs]
-
-    def _chapter(self, results: Results, slug: str) -> nodes.section:
-        chapter = Path(self.env.srcdir) / "chapters" / f"{slug}.md"
-        number, _, name = slug.partition("-")
-        title = f"{int(number)} · {name.replace('-', ' ').capitalize()}"
-        heading = nodes.title("", title)
-        section = nodes.section("", heading, ids=[slug], names=[slug])
-        if chapter.is_file():
-            link = _link("doc", f"/chapters/{slug}", "Read the chapter", domain="std")
-            section += nodes.paragraph("", "", link)
-        rows = [
-            _row(
-                [
-                    [nodes.paragraph("", "", self._name(results, claim))],
-                    [nodes.paragraph("", "", *_prose(claim.advice)), *_arms_paragraphs(claim)],
-                    [nodes.paragraph("", show.verdict_text(results.verdict(claim)))],
-                ],
-                ids=[claim.id],
-                classes=["pg-" + results.verdict(claim).replace(" ", "-")],
-            )
-            for claim in results.claims.values()
-            if claim.chapter == slug
-        ]
-        section += _table(("Claim", "Advice", "Verdict"), (10, 65, 25), rows, "pg-claims")
-        return section
-
-    @staticmethod
-    def _name(results: Results, claim: Claim) -> Node:
-        if claim.id not in results.records:
-            return nodes.Text(claim.id)
-        return _link("claim", claim.id, claim.id)
-
-
-def _arms_paragraphs(claim: Claim) -> Iterator[nodes.paragraph]:
-    for (arm, mark), what in zip(show.ARMS.items(), (claim.bad, claim.good), strict=True):
-        name = nodes.inline("", f"{mark} {arm}", classes=[f"pg-{arm}"])
-        yield nodes.paragraph("", "", name, nodes.Text(" "), *_prose(what), classes=["pg-what"])
-
-
-class StatusTableDirective(TableDirective):
-    """Each lab: recorded when, on what, how long it took, and whether that still stands."""
-
-    def show(self, results: Results) -> list[Node]:
-        """Return one table, or a sentence where no lab exists."""
-        if not results.labs:
-            return [nodes.paragraph("", "No lab has been recorded yet.")]
-        rows = [_row(self._cells(results, lab)) for lab in results.labs.values()]
-        heads = ("Lab", "Recorded", "On", "Took", "Claims", "State")
-        return [_table(heads, (22, 14, 26, 10, 12, 16), rows, "pg-status")]
-
-    @staticmethod
-    def _cells(results: Results, lab: recorded.RecordedLab) -> list[list[Node]]:
-        holding = sum(record["verdict"] == "holds" for record in lab.results.values())
-        name = _link("doc", f"/labs/{lab.slug}", lab.title, domain="std")
-        if lab.recorded_at is None:
-            state = "○ never recorded"
-        else:
-            doubt = results.doubt_about(lab)
-            state = f"▲ stale: {doubt}" if doubt else "● as recorded"
-        told = (
-            show.date_text(lab.recorded_at) if lab.recorded_at else show.MISSING,
-            show.where_text(lab.environment) if lab.environment else show.MISSING,
-            show.duration_text(lab.seconds),
-            f"{holding} of {len(lab.results)} hold",
-            state,
-        )
-        cells: list[list[Node]] = [[nodes.paragraph("", text)] for text in told]
-        return [[nodes.paragraph("", "", name)], *cells]
-
-
-def _link(
-    kind: str, target: str, text: str, *, domain: str = "proving", classes: Sequence[str] = ()
-) -> addnodes.pending_xref:
-    return addnodes.pending_xref(
-        "",
-        nodes.inline("", text, classes=list(classes)),
-        refdomain=domain,
-        reftype=kind,
-        reftarget=target,
-        refexplicit=True,
-        refwarn=True,
-    )
-
-
-def _prose(text: str) -> list[Node]:
-    parts = re.split(r"`([^`]+)`", text)
-    return [
-        nodes.literal("", part) if number % 2 else nodes.Text(part)
-        for number, part in enumerate(parts)
-        if part
-    ]
-
-
-def _row(cells: Iterable[Sequence[Node]], **attributes: Any) -> nodes.row:
-    return nodes.row("", *(nodes.entry("", *cell) for cell in cells), **attributes)
-
-
-def _table(
-    heads: Sequence[str], widths: Sequence[int], rows: Sequence[nodes.row], name: str
-) -> nodes.table:
-    specs = [nodes.colspec(colwidth=width) for width in widths]
-    head = nodes.thead("", _row([[nodes.paragraph("", head)] for head in heads]))
-    group = nodes.tgroup("", *specs, head, nodes.tbody("", *rows), cols=len(heads))
-    return nodes.table("", group, classes=[name])
-
-
 class MeasuredRole(SphinxRole):
     """A recorded figure inside a sentence: `P1.bad.stop_seconds`, or a ratio of two: `… / …`."""
 
@@ -480,7 +266,7 @@ class MeasuredRole(SphinxRole):
         names = [name.strip() for name in self.text.split(" / ")]
         claim_id = names[0].partition(".")[0]
         try:
-            results = _results(self.env, of=())
+            results = results_of(self.env, of=())
             claim = results.claim(claim_id)
             self.env.note_dependency(str(results.folder / f"{claim.chapter}.ipynb"))
             text = self._text(results, names)
@@ -489,7 +275,7 @@ class MeasuredRole(SphinxRole):
             return [nodes.inline("", f"[{show.NOT_PROVED}]", classes=["pg-missing"])], []
         record = results.records[claim_id]
         stale = " ▲" if results.doubt(claim) else ""
-        link = _link("claim", claim_id, text + stale, classes=["pg-measured"])
+        link = link_to("claim", claim_id, text + stale, classes=["pg-measured"])
         link["title"] = (
             f"{self.text}: measured on {show.date_text(record.get('measured_at'))}, "
             f"{show.where_text(record.get('environment'))}{'; stale' if stale else ''}"
@@ -521,7 +307,7 @@ class ClaimRole(ReferenceRole):
 
     def run(self) -> tuple[list[Node], list[system_message]]:
         """Return the link; an unknown claim is told when it is resolved."""
-        return [_link("claim", self.target, self.title)], []
+        return [link_to("claim", self.target, self.title)], []
 
 
 class LabRole(ReferenceRole):
@@ -529,12 +315,12 @@ class LabRole(ReferenceRole):
 
     def run(self) -> tuple[list[Node], list[system_message]]:
         """Return the link, and warn where there is no such lab."""
-        results = _results(self.env, of=[self.target])
+        results = results_of(self.env, of=[self.target])
         if self.target not in results.labs:
             told = "There is no lab %r in the folder of labs."
             _log.warning(told, self.target, location=self.get_location(), type="proving")
             return [nodes.inline("", self.title)], []
-        return [_link("lab", self.target, self.title)], []
+        return [link_to("lab", self.target, self.title)], []
 
 
 class CountRole(SphinxRole):
@@ -542,7 +328,7 @@ class CountRole(SphinxRole):
 
     def run(self) -> tuple[list[Node], list[system_message]]:
         """Return the number as text."""
-        results = _results(self.env)
+        results = results_of(self.env)
         holding = [c for c in results.claims.values() if results.verdict(c) == "holds"]
         counts = {
             "claims": len(results.claims),
@@ -654,13 +440,14 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("build-timeline", BuildTimelineDirective)
     app.add_directive("layer-waterfall", LayerWaterfallDirective)
     app.add_directive("arms", ArmsDirective)
+    app.add_directive("engines", EnginesDirective)
     app.add_directive("claims-table", ClaimsTableDirective)
     app.add_directive("status-table", StatusTableDirective)
     app.add_role("measured", MeasuredRole())
     app.add_role("claim", ClaimRole())
     app.add_role("lab", LabRole())
     app.add_role("count", CountRole())
-    app.connect("builder-inited", _forget)
+    app.connect("builder-inited", forget)
     app.connect("html-collect-pages", open_pages)
     app.connect("html-page-context", level_captions, priority=900)  # after the theme's own
     return {"env_version": _own_version(), "parallel_read_safe": True, "parallel_write_safe": True}
