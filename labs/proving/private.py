@@ -153,8 +153,13 @@ def _make_bridge() -> None:
     if Path(f"/sys/class/net/{_bridge()}").exists():
         return
     why = "make a network bridge for the private engine"
-    system.run([_ip(), "link", "add", _bridge(), "type", "bridge"], why=why, as_root=True)
-    address = f"{_free_subnet()[1]}/24"
+    gateway = _free_subnet()[1]
+    # Without a hardware address of its own, a bridge takes the lowest of its ports: it would change
+    # when a container goes, and cut the others off until they have asked for it again.
+    hardware = "02:42:" + ":".join(f"{byte:02x}" for byte in gateway.packed)
+    bridge = ["link", "add", _bridge(), "address", hardware, "type", "bridge"]
+    system.run([_ip(), *bridge], why=why, as_root=True)
+    address = f"{gateway}/24"
     system.run([_ip(), "address", "add", address, "dev", _bridge()], why=why, as_root=True)
     system.run([_ip(), "link", "set", _bridge(), "up"], why=why, as_root=True)
 
