@@ -1,13 +1,18 @@
-"""All that the labs and the local server need before they start: an engine, bases, the site."""
+"""All that the labs and the local server need before they start: an engine, bases, the site.
+
+Run as a module it makes packages ready too, so that the labs of chapter 3 need no network later.
+The local server does not wait for them: its first card needs none, and a lab that does has its own.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import bases, engine
+from . import bases, engine, wheels
 from .claims import IMAGES
 from .engine import Engine
 from .errors import ProvingError
@@ -44,6 +49,36 @@ def engine_and_bases(roles: Iterable[str] | None = None, tell: Say = say) -> Eng
     return found
 
 
+def requirements_of_labs() -> list[Path]:
+    """Return the lists of Python packages that the labs and the solutions of exercises install."""
+    return [
+        *sorted(IMAGES.glob("*/context/requirements.txt")),
+        *sorted((LABS / "exercises").glob("*/solution/requirements.txt")),
+    ]
+
+
+def packages(found: Engine, tell: Say = say) -> None:
+    """Fetch the wheels, and have the layers of the package server in the engine's build cache.
+
+    The server's image itself is removed again, as after a lab.
+
+    Raises:
+        ProvingError: a wheel cannot be had, or the server's image is not built.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        server = pool.submit(_package_server_built)
+        for requirements in requirements_of_labs():
+            wheels.ready(requirements, found.description.architecture, tell)
+        server.result()
+
+
+def _package_server_built() -> None:
+    from .lab import Lab
+
+    with Lab("prepare") as lab:
+        lab.package_server()
+
+
 def ready(tell: Say = say) -> Path:
     """Make engine, bases and site ready, side by side, and return the site's folder.
 
@@ -71,6 +106,10 @@ def ready(tell: Say = say) -> Path:
 
 if __name__ == "__main__":
     try:
-        engine_and_bases()
+        found = engine_and_bases()
     except ProvingError as error:
         sys.exit(str(error))
+    try:
+        packages(found)
+    except ProvingError as error:
+        say(f"{error}\nWhat needs no packages runs all the same.")
