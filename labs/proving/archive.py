@@ -114,7 +114,8 @@ def _config(documents: Mapping[str, bytes]) -> Mapping[str, Any]:
     try:
         name = json.loads(documents["manifest.json"])[0]["Config"]
         config: Mapping[str, Any] = json.loads(documents[name])
-    except (KeyError, IndexError, ValueError) as error:
+        config["rootfs"]["diff_ids"]
+    except (KeyError, IndexError, TypeError, ValueError) as error:
         raise CouldNotMeasure(
             f"The engine's archive of the image has no configuration that can be read: {error!r}."
         ) from error
@@ -176,7 +177,7 @@ def _read_archive(
                     changesets[changeset.diff_id] = changeset
                 else:
                     documents[member.name] = start + content.read()
-    except tarfile.TarError as error:
+    except (tarfile.TarError, zlib.error) as error:
         raise CouldNotMeasure(f"The engine's archive of the image is damaged: {error}.") from error
     return documents, changesets
 
@@ -255,7 +256,8 @@ def _entry(member: tarfile.TarInfo) -> Entry:
 
 
 def _path(name: str) -> str:
-    return name.removeprefix("./").strip("/").removeprefix("./")
+    path = name.removeprefix("./").strip("/").removeprefix("./")
+    return "" if path == "." else path
 
 
 class _Chunks:
@@ -291,7 +293,10 @@ class _Rest:
 
 
 class _Gunzip:
-    """The uncompressed content of a gzip file that is read once."""
+    """The uncompressed content of a gzip file that is read once.
+
+    It may have several members, one after the other (RFC 1952), as lazily pulled layers do.
+    """
 
     def __init__(self, compressed: _Rest) -> None:
         self._compressed = compressed
@@ -300,10 +305,15 @@ class _Gunzip:
     def read(self, size: int) -> bytes:
         parts: list[bytes] = []
         missing = size
-        while missing and not self._inflate.eof:
-            data = self._inflate.unconsumed_tail or self._compressed.read(_CHUNK_BYTES)
+        while missing:
+            left = self._inflate.unused_data or self._inflate.unconsumed_tail
+            data = left or self._compressed.read(_CHUNK_BYTES)
             if not data:
                 break
+            if self._inflate.eof:
+                if not data.startswith(_GZIP_MAGIC[:1]):
+                    break
+                self._inflate = zlib.decompressobj(31)
             parts.append(self._inflate.decompress(data, missing))
             missing -= len(parts[-1])
         return b"".join(parts)
