@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +135,7 @@ def describe(stack: Sequence[Changeset], created_by: Sequence[str], of_base: int
     visible = _Visible()
     for number, changeset in enumerate(stack):
         visible.put(number, changeset)
+    files = visible.files()
     named = [*("" for _ in range(len(stack) - len(created_by))), *created_by][-len(stack) :]
     layers = tuple(
         Layer(
@@ -150,8 +151,8 @@ def describe(stack: Sequence[Changeset], created_by: Sequence[str], of_base: int
     )
     return Contents(
         layers=layers,
-        files=visible.files(),
-        packages=_packages(stack),
+        files=files,
+        packages=_packages(stack, files),
         dive_wasted_bytes=dive_wasted_bytes(stack),
         carried=frozenset(
             path for layer in stack for path, entry in layer.entries.items() if entry.size_bytes
@@ -190,13 +191,11 @@ class _Visible:
         """Hide what a changeset removes of the layers below it, whole directories included."""
         gone = set(changeset.whiteouts)
         replaced = {p for p, entry in changeset.entries.items() if not entry.is_directory}
-        below = gone | changeset.opaque | (replaced & self._directories())
+        below = gone | changeset.opaque | replaced
         for path in list(self._paths):
             if path in gone or any(parent in below for parent in _parents(path)):
-                self._hide(path, self.removed_bytes)
-
-    def _directories(self) -> set[str]:
-        return {path for path, content in self._paths.items() if not self._is_file(content)}
+                again = path in changeset.entries
+                self._hide(path, self.rewritten_bytes if again else self.removed_bytes)
 
     def _hide(self, path: str, tally: Counter[int]) -> None:
         content = self._paths.pop(path)
@@ -242,7 +241,9 @@ def dive_wasted_bytes(stack: Sequence[Changeset]) -> int:
     visible: dict[str, Entry] = {}
     for changeset in stack:
         for path in changeset.whiteouts:
-            below = {p: e for p, e in visible.items() if p.startswith(f"{path}/")}
+            removed = visible.get(path)
+            whole = removed is not None and removed.is_directory
+            below = {p: e for p, e in visible.items() if p.startswith(f"{path}/")} if whole else {}
             seen[path] += 1
             total_bytes[path] += sum(entry.size_bytes for entry in below.values())
             for name in (path, *below):
@@ -256,15 +257,15 @@ def dive_wasted_bytes(stack: Sequence[Changeset]) -> int:
     return sum(total_bytes[path] for path, times in seen.items() if times > 1)
 
 
-def _packages(stack: Sequence[Changeset]) -> tuple[str, ...]:
-    """Return the packages that the image's own databases say are installed (dpkg, apk)."""
+def _packages(stack: Sequence[Changeset], seen: Container[str]) -> tuple[str, ...]:
+    """Return the packages that the databases a container sees say are installed (dpkg, apk)."""
     found: dict[str, bytes] = {}
     for changeset in stack:
-        for path in changeset.whiteouts:
-            found.pop(path, None)
         found.update(changeset.databases)
     names: list[str] = []
     for path, database in found.items():
+        if path not in seen:
+            continue
         text = database.decode(errors="replace")
         if "apk" in path:
             names += re.findall(r"^P:(.+)$", text, re.MULTILINE)
