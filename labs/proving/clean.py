@@ -3,31 +3,58 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import engine, leftovers, private
+from . import buildcache, engine, leftovers, private
 from .engine import Engine
 from .errors import EngineError, ProvingError
+from .paths import LABS
 from .system import say
+
+if TYPE_CHECKING:
+    import docker
+
+FOLDERS = (LABS / "images", LABS / "exercises")
+"""Where the guide's Dockerfiles lie."""
 
 
 def main() -> int:
     """Clean up and say what was removed; return the exit status.
 
     Public images that were pulled stay, since other work on the machine may use them, and so
-    does the working copy with the reader's own edits.
+    does the working copy with the reader's own edits. Of the build cache, what our Dockerfiles'
+    commands have made goes, unless somebody else's command needs it.
     """
     try:
         found = _engine()
         if found is not None:
             things = leftovers.remove(found.docker)
             bases = leftovers.remove_bases(found.docker)
-            say(f"Removed {things} things of runs and {bases} bases from {found.url}.")
+            told = f"{things} things of runs and {bases} bases"
+            if found.url != private.url():  # which is erased as a whole
+                dockerfiles = [file for folder in FOLDERS for file in folder.rglob("Dockerfile")]
+                gone = remove_records(found.docker, dockerfiles)
+                told = f"{things} things of runs, {bases} bases and {gone} build cache records"
+            say(f"Removed {told} from {found.url}.")
         if not private.erase():
             say("There is no private engine here.")
     except ProvingError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def remove_records(client: docker.DockerClient, dockerfiles: Iterable[Path]) -> int:
+    """Remove the build cache's records of these Dockerfiles' commands; return how many are gone.
+
+    What came of them and led to them goes too; see `buildcache.left_by` for what stays.
+    """
+    commands: frozenset[str] = frozenset()
+    for file in dockerfiles:
+        commands |= buildcache.commands(file.read_text(encoding="utf-8"))
+    return buildcache.remove(client, buildcache.left_by(buildcache.records(client), commands))
 
 
 def _engine() -> Engine | None:
