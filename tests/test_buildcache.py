@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from docker.errors import APIError
 from proving import buildcache
 from proving.buildcache import Record, commands, left_by, own, records
 from proving.errors import ProvingError
@@ -258,6 +259,35 @@ def test_new_engines_list_the_build_cache_alone():
     assert [{"type": "build-cache"}] == new.asked
 
 
+BUSY = "a disk usage operation is already running"
+
+
+@pytest.mark.parametrize(
+    ("patience_seconds", "refusals", "works"),
+    [(5, [BUSY, BUSY], True), (0, [BUSY], False), (5, ["no"], False)],
+)
+def test_an_engine_that_is_asked_by_two_at_once(patience_seconds, refusals, works, monkeypatch):
+    """Docker 20.10 refuses the second one while the first waits; another refusal is told at once."""
+    monkeypatch.setattr(buildcache, "BUSY_SECONDS", patience_seconds)
+    api = Api({"BuildCache": [{"ID": "one"}]})
+    answer, left = api._get, list(refusals)
+
+    def get(url: str, params: dict[str, str] | None = None) -> dict[str, Any]:
+        if left:
+            raise APIError(left.pop(0))
+        return answer(url, params)
+
+    monkeypatch.setattr(api, "_get", get)
+    client = SimpleNamespace(api=api)
+
+    if works:
+        assert {"one"} == set(records(client))
+    else:
+        with pytest.raises(APIError, match=refusals[0]):
+            records(client)
+    assert [] == left
+
+
 def test_records_in_use_are_left_after_some_patience(answer, monkeypatch):
     """Each record is removed by its id, and one that the engine holds on to is not counted."""
     monkeypatch.setattr(buildcache, "IN_USE_SECONDS", 0.3)
@@ -333,3 +363,32 @@ class TestWindow:
         window.leave([])
 
         assert [] == window._tags
+
+
+def test_an_engine_that_reckons_for_somebody_else_is_asked_again(monkeypatch):
+    """Docker 20.10 refuses to reckon its disk for two at a time; that is no failure."""
+    from docker.errors import APIError
+
+    class Api:
+        api_version = "1.41"
+        asked = 0
+
+        def _url(self, path):
+            return path
+
+        def _get(self, path):
+            return path
+
+        def _result(self, path, json):
+            self.asked += 1
+            if self.asked == 1:
+                raise APIError("409 Conflict: a disk usage operation is already running")
+            return {"BuildCache": None}
+
+    class Client:
+        api = Api()
+
+    monkeypatch.setattr(buildcache.time, "sleep", lambda seconds: None)
+
+    assert {} == buildcache.records(Client())
+    assert 2 == Client.api.asked

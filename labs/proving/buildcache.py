@@ -35,9 +35,14 @@ _SHELL = re.compile(r"^[ \t]*SHELL[ \t]+(\[.+\])[ \t]*$", re.MULTILINE | re.IGNO
 _TYPED = (1, 42)
 """The first API that lists the build cache without weighing everything else."""
 
-
 IN_USE_SECONDS = 5.0
 """How long a record that is in use is given to be let go."""
+
+BUSY_SECONDS = 30.0
+"""How long an engine may be busy with telling somebody else what its disk holds."""
+
+BUSY_SECONDS = 60.0
+"""How long an engine is asked again that reckons its disk for somebody else."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,31 @@ class Record:
 
 def records(client: docker.DockerClient) -> dict[str, Record]:
     """Return all records of the build cache by their ids."""
-    api = client.api
+    answer = _disk_usage(client)
+    return {found["ID"]: _record(found) for found in answer.get("BuildCache") or []}
+
+
+def _disk_usage(client: docker.DockerClient) -> Mapping[str, Any]:
+    """Return the engine's account of its disk, again where it is giving one to somebody else.
+
+    Docker 20.10 refuses to reckon for two at a time.
+    """
+    from docker.errors import APIError
+
+    api, until = client.api, time.monotonic() + BUSY_SECONDS
     version = tuple(int(part) for part in api.api_version.split("."))
     options = {"params": {"type": "build-cache"}} if version >= _TYPED else {}
-    answer = api._result(api._get(api._url("/system/df"), **options), json=True)
-    return {found["ID"]: _record(found) for found in answer.get("BuildCache") or []}
+    while True:
+        try:
+            answer: Mapping[str, Any] = api._result(
+                api._get(api._url("/system/df"), **options), json=True
+            )
+        except APIError as error:
+            if "already running" not in str(error) or time.monotonic() > until:
+                raise
+        else:
+            return answer
+        time.sleep(0.1)
 
 
 def _record(found: Mapping[str, Any]) -> Record:
