@@ -267,7 +267,7 @@ BUSY = "a disk usage operation is already running"
     [(5, [BUSY, BUSY], True), (0, [BUSY], False), (5, ["no"], False)],
 )
 def test_an_engine_that_is_asked_by_two_at_once(patience_seconds, refusals, works, monkeypatch):
-    """Docker 20.10 refuses the second one while the first waits; another refusal is told at once."""
+    """Docker 20.10 refuses the second while the first waits; another refusal is told at once."""
     monkeypatch.setattr(buildcache, "BUSY_SECONDS", patience_seconds)
     api = Api({"BuildCache": [{"ID": "one"}]})
     answer, left = api._get, list(refusals)
@@ -363,32 +363,3 @@ class TestWindow:
         window.leave([])
 
         assert [] == window._tags
-
-
-def test_an_engine_that_reckons_for_somebody_else_is_asked_again(monkeypatch):
-    """Docker 20.10 refuses to reckon its disk for two at a time; that is no failure."""
-    from docker.errors import APIError
-
-    class Api:
-        api_version = "1.41"
-        asked = 0
-
-        def _url(self, path):
-            return path
-
-        def _get(self, path):
-            return path
-
-        def _result(self, path, json):
-            self.asked += 1
-            if self.asked == 1:
-                raise APIError("409 Conflict: a disk usage operation is already running")
-            return {"BuildCache": None}
-
-    class Client:
-        api = Api()
-
-    monkeypatch.setattr(buildcache.time, "sleep", lambda seconds: None)
-
-    assert {} == buildcache.records(Client())
-    assert 2 == Client.api.asked

@@ -41,9 +41,6 @@ IN_USE_SECONDS = 5.0
 BUSY_SECONDS = 30.0
 """How long an engine may be busy with telling somebody else what its disk holds."""
 
-BUSY_SECONDS = 60.0
-"""How long an engine is asked again that reckons its disk for somebody else."""
-
 
 @dataclass(frozen=True)
 class Record:
