@@ -21,9 +21,14 @@ CHAPTER = "chapters/09-process-management.html"
 LAB = "labs/09-process-management.html"
 PAGES = [
     "index.html",
+    "chapters/03-layers-and-cache.html",
+    "chapters/04-layer-size.html",
     CHAPTER,
+    "labs/03-layers-and-cache.html",
+    "labs/04-layer-size.html",
     LAB,
     "guide/claims.html",
+    "guide/glossary.html",
     "guide/status.html",
     "guide/how-to-run.html",
     "open/09-process-management.html",
