@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from proving import bases, leftovers, private, system
+from proving import bases, buildcache, leftovers, private, system
 from proving import engine as engines
 from proving.errors import (
     BuildError,
@@ -31,6 +31,7 @@ from proving.paths import LABS
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("nothing_left")]
 
 GONE_WITHIN_SECONDS = 15
+MEASURED_GONE_WITHIN_SECONDS = 10
 SLUG = "09-process-management"
 
 
@@ -305,6 +306,47 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert -signal.SIGKILL == ended.returncode
     assert containers_of(engine, run)
     assert until(lambda: nothing_of(engine, run), GONE_WITHIN_SECONDS)
+
+
+def test_a_measured_build_that_is_killed(engine, run, tmp_path):
+    """Its image is gone soon, and so is what its build has left in the cache.
+
+    Others may build on the engine at the same time: the records are told by a command of its own.
+    """
+    command = f"echo {uuid.uuid4().hex} > /one"
+    context = write(tmp_path / "context", f"{SLEEPER}RUN {command}\nCOPY Dockerfile /two\n")
+    built = f"""
+import sys, time
+from pathlib import Path
+from proving import Lab
+lab = Lab("a-test")
+folder = Path({str(context)!r})
+with lab.workspace_of(folder, folder) as work:
+    work.build()
+    print("built", flush=True)
+    time.sleep(600)
+"""
+    measuring = subprocess.Popen(
+        [sys.executable, "-c", built],
+        env={**os.environ, "PYTHONPATH": str(LABS), RUN_VARIABLE: run},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert measuring.stdout is not None
+    until(lambda: measuring.stdout.readline() in {"built\n", ""}, 60)
+    records = buildcache.records(engine.docker)
+    image_was_there = not nothing_of(engine, run)
+    made = {name for name, record in records.items() if record.command == command}
+    made |= {name for name, record in records.items() if made & set(record.parents)}
+    measuring.kill()
+    measuring.communicate()
+
+    assert image_was_there
+    assert len(made) >= 2
+    assert until(
+        lambda: nothing_of(engine, run) and not made & buildcache.records(engine.docker).keys(),
+        MEASURED_GONE_WITHIN_SECONDS,
+    )
 
 
 def test_two_labs_at_once_on_one_engine():
