@@ -111,7 +111,7 @@ def _not_reused(first: Build, edited: Build) -> Answer:
     return Answer(
         Outcome.FAILED,
         f"One line of weather.py was edited, and these steps ran again: {edited.told}. "
-        f"All packages were downloaded again, {humanize(edited.downloaded_bytes, 'B')}, and the "
+        f"{humanize(edited.downloaded_bytes, 'B')} of packages were downloaded again, and the "
         f"build took {humanize(edited.image.build_seconds, 's')}.",
     )
 
