@@ -6,6 +6,7 @@ That of Docker 20.10 has other builds' records too.
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -363,3 +364,50 @@ class TestWindow:
         window.leave([])
 
         assert [] == window._tags
+
+    def test_a_window_that_cannot_open_opens_the_way_for_the_next(self, window, monkeypatch):
+        """An engine that does not list its records leaves no lock, which nobody would let go."""
+
+        def fail(_client: object) -> None:
+            raise ProvingError("The engine is gone.")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(buildcache, "records", fail)
+            with pytest.raises(ProvingError, match="gone"):
+                window.enter("RUN a")
+
+        assert is_free(buildcache.STATE)
+        window.enter("RUN a")
+        assert not is_free(buildcache.STATE)
+        window.leave([])
+        assert is_free(buildcache.STATE)
+
+    @pytest.mark.parametrize("inside", [0, 1])
+    def test_a_watchdog_that_is_not_told_keeps_nobody_out(self, inside, window, monkeypatch):
+        """Who has not entered does not leave: the last of those inside still closes the window."""
+
+        def fail(_line: bytes) -> None:
+            raise ProvingError("There is no watchdog.")
+
+        for _ in range(inside):
+            window.enter("RUN a")
+        with monkeypatch.context() as broken:
+            broken.setattr(window, "_tell", fail)
+            with pytest.raises(ProvingError, match="no watchdog"):
+                window.enter("RUN b")
+        free_within = is_free(buildcache.STATE)
+        for _ in range(inside):
+            window.leave([])
+
+        assert (inside == 0) == free_within
+        assert is_free(buildcache.STATE)
+
+
+def is_free(state: Path) -> bool:
+    """Tell whether the build cache's lock is free; one process' files keep each other out too."""
+    with (state / "build-cache.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,30 @@ def test_the_copy_goes_where_the_engine_fails_too(lab, workspace, monkeypatch):
         folders.append(work.context)
 
     assert not folders[0].exists()
+
+
+@pytest.mark.parametrize("broken", ["window", "context"])
+def test_no_copy_is_left_of_a_workspace_that_does_not_open(
+    broken, arm, lab, workspace, monkeypatch, tmp_path
+):
+    """Where it fails before the first line of the `with`, nobody would close it."""
+
+    def fail(_dockerfile: str) -> None:
+        raise ProvingError("The engine is gone.")
+
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    if broken == "window":
+        monkeypatch.setattr(lab, "enter", fail)
+    else:
+        shutil.rmtree(arm / "context")
+    with pytest.raises((ProvingError, FileNotFoundError)), workspace:
+        pass
+
+    assert [] == list(temporary.iterdir())
+    with pytest.raises(ProvingError, match="`with`"):
+        workspace.path("app.py")
 
 
 def test_a_closed_workspace_says_so(workspace):

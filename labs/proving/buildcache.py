@@ -249,21 +249,27 @@ class Window:
         self._tags: list[str] = []
 
     def enter(self, dockerfile: str) -> None:
-        """Open the window, or join it."""
-        with self._lock:
+        """Open the window, or join it; where that fails, the way is open for the next."""
+        with self._lock, ExitStack() as opening:
             if not self._inside:
-                self._holding.enter_context(system.lock(STATE / "build-cache.lock"))
+                opening.enter_context(system.lock(STATE / "build-cache.lock"))
                 self._before = frozenset(records(self._engine.docker))
                 self._commands = frozenset()
+            self._note(dockerfile)
+            if not self._inside:
+                self._holding = opening.pop_all()
             self._inside += 1
-        self.note(dockerfile)
 
     def note(self, dockerfile: str) -> None:
         """Note the commands of a Dockerfile that is built within the window."""
         with self._lock:
-            self._commands |= commands(dockerfile)
-            told = {"before": sorted(self._before), "commands": sorted(self._commands)}
-            self._tell(json.dumps(told).encode() + b"\n")
+            self._note(dockerfile)
+
+    def _note(self, dockerfile: str) -> None:
+        noted = self._commands | commands(dockerfile)
+        told = {"before": sorted(self._before), "commands": sorted(noted)}
+        self._tell(json.dumps(told).encode() + b"\n")
+        self._commands = noted
 
     def leave(self, tags: Iterable[str]) -> None:
         """Leave the window with the images that were built in it; the last one closes it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,17 +36,24 @@ class Workspace:
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="proving-")
-        shutil.copytree(self._context, self.context)
-        for file in self._dockerfile.parent.glob("Dockerfile*"):
-            shutil.copy2(file, self._root)
-        self._lab.window.enter(self.path("Dockerfile").read_text(encoding="utf-8"))
+        try:
+            shutil.copytree(self._context, self.context)
+            for file in self._dockerfile.parent.glob("Dockerfile*"):
+                shutil.copy2(file, self._root)
+            self._lab.window.enter(self.path("Dockerfile").read_text(encoding="utf-8"))
+        except BaseException:  # there is no __exit__ then
+            self._remove_copy()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._folder is not None  # noqa: S101 - entered before
         try:
             self._lab.window.leave(self._tags)
         finally:
+            self._remove_copy()
+
+    def _remove_copy(self) -> None:
+        if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
 
@@ -108,6 +116,11 @@ class Workspace:
         file = self.path(name)
         later = file.stat().st_mtime + _DAY_SECONDS
         os.utime(file, (later, later))
+
+    def change_mode(self, name: str) -> None:
+        """Let a file's owner execute it, or no longer: its permissions change, not its content."""
+        file = self.path(name)
+        file.chmod(file.stat().st_mode ^ stat.S_IXUSR)
 
     def build(
         self,
