@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from .engine import Engine
+from .paths import STATE
 from .spans import span
 
 BUILD_VARIABLE = "PROVING_BUILD"
@@ -87,9 +88,10 @@ def main() -> None:
 def clean_up(run: str, told: bytes = b"") -> None:
     """End the builds of a run and remove what it has on the engine until nothing more comes.
 
-    `told` are the lines about the build cache that the lab has sent.
+    `told` are the lines about the build cache that the lab has sent. Its records are removed when
+    no window is open on them: with the lock that a `buildcache.Window` holds.
     """
-    from . import buildcache, leftovers
+    from . import buildcache, leftovers, system
     from .engine import of_environment
 
     _end_builds(run)
@@ -100,7 +102,9 @@ def clean_up(run: str, told: bytes = b"") -> None:
         time.sleep(0.5)
     lines = [line for line in told.splitlines(keepends=True) if line.endswith(b"\n")]
     if lines and (window := json.loads(lines[-1])):
-        buildcache.remove_new(client, window["before"], window["commands"])
+        # a new run of the same lab may be measuring: its records look like this one's
+        with system.lock(STATE / "build-cache.lock"):
+            buildcache.remove_new(client, window["before"], window["commands"])
 
 
 def _end_builds(run: str) -> None:
