@@ -1,0 +1,89 @@
+"""The runner's series: what an interruption keeps, and what a change throws away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from proving import claims, prove
+from proving.claims import Verdict
+from proving.prove import Proof
+
+HOLDS, NOT = Verdict.HOLDS, Verdict.DOES_NOT_HOLD
+
+
+class Runs:
+    """Stands in for the runs of a notebook: each gives its verdict, or Ctrl-C comes."""
+
+    def __init__(self, *verdicts: Verdict | None) -> None:
+        self.left = list(verdicts)
+
+    def __call__(
+        self, _notebook: Path, only: str, *, told: Callable[[Proof], None]
+    ) -> tuple[list[Proof], Any]:
+        """Run a claim."""
+        verdict = self.left.pop(0)
+        if verdict is None:
+            raise KeyboardInterrupt
+        proof = Proof(claims.get(only), verdict, "measured", {}, 1.0)
+        told(proof)
+        return [proof], None
+
+
+@pytest.fixture(autouse=True)
+def reports(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of reports of our own, and sources that do not change."""
+    monkeypatch.setattr(prove, "REPORTS", tmp_path / "reports")
+    monkeypatch.setattr(prove.claims, "decides", lambda _notebook: "sha256:1")
+    return tmp_path / "reports"
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch, reports: Path) -> Path:
+    """A series of three rounds that Ctrl-C ended in the second one, after a round that failed."""
+    monkeypatch.setattr(prove, "run_notebook", Runs(NOT, None))
+    with pytest.raises(KeyboardInterrupt):
+        prove.series(["P1"], 3, None)
+    (kept,) = reports.iterdir()
+    return kept
+
+
+def test_an_interrupted_series_goes_on_where_it_stopped(interrupted, monkeypatch, capsys):
+    """The round that was done counts, with its verdict, and is not run again."""
+    runs = Runs(HOLDS, HOLDS)
+    monkeypatch.setattr(prove, "run_notebook", runs)
+    failed = prove.series(["P1"], 3, None)
+    told = capsys.readouterr()
+
+    assert 1 == failed
+    assert [] == runs.left
+    assert "Going on after 1 of 3 rounds." in told.err
+    assert "held 2 times of 3" in told.out
+    assert not interrupted.exists()
+
+
+@pytest.mark.usefixtures("interrupted")
+def test_a_change_of_what_decides_begins_a_series_anew(monkeypatch, capsys):
+    """Rounds of other sources say nothing of these."""
+    runs = Runs(HOLDS, HOLDS, HOLDS)
+    monkeypatch.setattr(prove, "run_notebook", runs)
+    monkeypatch.setattr(prove.claims, "decides", lambda _notebook: "sha256:2")
+    failed = prove.series(["P1"], 3, None)
+    told = capsys.readouterr()
+
+    assert 0 == failed
+    assert [] == runs.left
+    assert "Going on" not in told.err
+    assert "held 3 times of 3" in told.out
+
+
+def test_a_kept_series_that_is_broken_begins_anew(interrupted, monkeypatch):
+    """A file that was cut off is no round."""
+    interrupted.write_text('{"rounds": ', encoding="utf-8")
+    runs = Runs(HOLDS, HOLDS, HOLDS)
+    monkeypatch.setattr(prove, "run_notebook", runs)
+
+    assert 0 == prove.series(["P1"], 3, None)
+    assert [] == runs.left
