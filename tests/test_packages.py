@@ -47,8 +47,15 @@ def test_only_what_lies_between_two_marks_is_served():
 
 def test_a_mark_of_another_server_is_no_mark():
     """Without its beginning nothing can be counted: no figure is better than a wrong one."""
-    with pytest.raises(CouldNotMeasure, match="mark"):
+    with pytest.raises(CouldNotMeasure, match="take one with"):
         between(parse_requests(LOG), "unheard-of", "two")
+
+
+def test_a_log_that_is_late_is_no_wrong_mark():
+    """The cure is another: to measure again, not to take another mark."""
+    late = parse_requests(LOG.partition("GET /mark/two")[0])
+    with pytest.raises(CouldNotMeasure, match="late"):
+        between(late, "one", "two")
 
 
 def test_downloaded_bytes_are_those_of_files_that_were_sent():

@@ -33,8 +33,13 @@ HOST = "packages.test"
 """The server's name in Dockerfiles; `.test` is never anybody's (RFC 6761)."""
 
 PACKAGES = ("greeting", "farewell", "weather")
+"""The Debian packages that the server publishes where none are named."""
+
 PAYLOAD_BYTES = 300_000
+"""How many random bytes a package installs: no compression makes its download smaller."""
+
 LOG_SECONDS = 10.0
+"""How long the engine is given to pass on what the server has logged, after a mark."""
 
 _ROOT = "/srv"
 _ANSWER = re.compile(r"^[A-Z]+ (\S+) (\d{3}) (\d+)$", re.MULTILINE)
@@ -61,17 +66,22 @@ def between(requests: Iterable[Request], since: str, until: str) -> tuple[Reques
     """Return the requests between two marks, without other marks.
 
     Raises:
-        CouldNotMeasure: one of the marks is not among the requests.
+        CouldNotMeasure: one of the marks is not among the requests. The sentence tells a log that
+            is late, which has no end mark yet, from one that never had the first.
     """
     listed = list(requests)
     paths = [request.path for request in listed]
-    try:
-        first, last = paths.index(_MARK + since), paths.index(_MARK + until)
-    except ValueError:
+    if _MARK + until not in paths:
+        raise CouldNotMeasure(
+            "The package server's log does not tell the mark to count to: the engine passes it on "
+            "late. Measure again when the engine has less to do."
+        )
+    if _MARK + since not in paths:
         raise CouldNotMeasure(
             "The package server's log does not have the mark to count from; "
             "take one with `mark()` from the same server, before the build."
-        ) from None
+        )
+    first, last = paths.index(_MARK + since), paths.index(_MARK + until)
     return tuple(request for request in listed[first:last] if not request.path.startswith(_MARK))
 
 
@@ -199,7 +209,7 @@ class PackageServer:
         before it takes the next request, which is the mark that the end is told by.
 
         Raises:
-            CouldNotMeasure: the log does not tell.
+            CouldNotMeasure: the log does not tell the mark, or not its end within `LOG_SECONDS`.
         """
         until = self.mark()
         by = time.monotonic() + LOG_SECONDS

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 VARIABLE = "PROVING_SPANS"
+"""Names the file that spans are added to, in the environment; unset, nothing is noted."""
 
 
 @dataclass(frozen=True, slots=True)
