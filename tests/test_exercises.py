@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,6 +132,20 @@ def test_a_container_that_ends_is_not_waited_for():
             pytest.raises(ContainerError, match=r"(?s)exit status 3 .*no page to serve"),
         ):
             exercises.request(lab, app, 80, seconds=60)
+
+
+@on_engine
+def test_a_server_that_does_not_end_its_answer_is_given_up():
+    """It takes the question and is silent: the reader is told so, after the time that it had."""
+    silent = "import socket, time; s = socket.create_server(('', 80)); time.sleep(60)"
+    with Lab(SIZE) as lab:
+        python = bases.ready(lab.engine, ["PYTHON"])["PYTHON"].reference
+        with lab.start(python, command=["python3", "-c", silent]) as app:
+            began = time.monotonic()
+            with pytest.raises(ContainerError, match="Nothing in the container answers"):
+                exercises.request(lab, app, 80, seconds=3)
+
+            assert time.monotonic() - began < 30
 
 
 class TestLayersAndCache:

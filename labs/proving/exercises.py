@@ -117,25 +117,29 @@ def request(
     """Return the HTTP status and the body that a server in a container answers a GET with.
 
     A helper in the container's network asks, so that no port is published; it asks again until the
-    server listens.
+    server listens, and gives up on one that takes the question and does not end its answer.
 
     Raises:
         ContainerError: the container has ended, or nothing answers within these seconds.
     """
     from docker.errors import APIError
+    from docker.errors import ContainerError as HelperFailed
 
     slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
     until = time.monotonic() + seconds
     while (state := app.state()).status == "running" and time.monotonic() < until:
+        left_seconds = max(until - time.monotonic(), 1.0)
         try:
             with talking_to(lab.engine), span("request", path):
                 answer: bytes = lab.engine.docker.containers.run(
                     slim,
-                    ["bash", "-c", _ASK, str(port), path],
+                    ["timeout", f"{left_seconds:.1f}", "bash", "-c", _ASK, str(port), path],
                     network_mode=f"container:{app.get_container_id()}",
                     labels=leftovers.label(lab.run),
                     remove=True,
                 )
+        except HelperFailed:  # its time was over: no answer
+            continue
         except APIError as error:
             if error.status_code != HTTPStatus.CONFLICT:  # what it would join has just ended
                 raise
