@@ -10,7 +10,6 @@ from proving.errors import ContainerError, CouldNotMeasure
 from proving.lab import Lab
 from proving.packages import (
     PACKAGES,
-    PackageServer,
     Request,
     archive,
     between,

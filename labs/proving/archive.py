@@ -25,7 +25,7 @@ from .paths import STATE
 GZIP_LEVEL = 6
 """The default level of gzip, and of the engines' own compression."""
 
-CODEC = f"gzip, level {GZIP_LEVEL}"
+CODEC = f"gzip, level {GZIP_LEVEL}, by zlib {zlib.ZLIB_RUNTIME_VERSION}"
 """What transfer bytes are computed with; a result tells it."""
 
 DATABASES = (
@@ -38,7 +38,7 @@ DATABASES = (
 ONE_FILE_EACH = "var/lib/dpkg/status.d/"
 """Where distroless images have one file for each package."""
 
-_KEPT = STATE / "transfer" / f"gzip-{GZIP_LEVEL}"
+_KEPT = STATE / "transfer" / f"gzip-{GZIP_LEVEL}-zlib-{zlib.ZLIB_RUNTIME_VERSION}"
 _CHUNK_BYTES = 1 << 20
 _BEGINNING_BYTES = 1 << 16
 _WHITEOUT = ".wh."

@@ -118,9 +118,10 @@ class Image(DockerImage):
     """A `testcontainers` image that BuildKit builds.
 
     `path` is the build context and `dockerfile_path` lies within it.
-    `arguments` are build arguments, those of bases among them; `environment` is what the docker
-    client gets besides its usual one; `hosts` are addresses by the names that the build's steps
-    may use, which the cache does not ask for.
+    `bases` are the build arguments that name bases, and `arguments` all others.
+    `environment` is what the docker client gets besides its usual one.
+    `hosts` are addresses by the names that the build's steps may use, which the cache does not ask
+    for.
 
     After a build, `steps` has its instructions, `build_seconds` its wall time and `context_bytes`
     what was sent of the build context.
@@ -135,6 +136,7 @@ class Image(DockerImage):
         *,
         tag: str,
         dockerfile_path: str = "Dockerfile",
+        bases: Mapping[str, str] | None = None,
         arguments: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         hosts: Mapping[str, str] | None = None,
@@ -157,7 +159,8 @@ class Image(DockerImage):
         self._contents: Contents | None = None
         self._reading = threading.Lock()
         self._hosts = dict(hosts or {})
-        self._arguments = dict(arguments or {})
+        self._bases = dict(bases or {})
+        self._arguments = {**self._bases, **(arguments or {})}
         self._environment = dict(environment or {})
         self._on_line = on_line
 
@@ -281,7 +284,7 @@ class Image(DockerImage):
         from docker.errors import ImageNotFound
 
         own, found = self.diff_ids, []
-        for reference in self._arguments.values():
+        for reference in self._bases.values():
             try:
                 base = _diff_ids(self.engine.docker.images.get(reference))
             except ImageNotFound:

@@ -155,7 +155,11 @@ class Lab:
         return image if image.build_by_classic_builder() else None
 
     def package_server(self) -> PackageServer:
-        """Return a package server, to be started by `with`; its image is built once."""
+        """Return a package server, to be started by `with`; its image is built once.
+
+        Raises:
+            BuildError: its image does not build, for want of a network perhaps.
+        """
         with self._serving:
             if self._server_image is None:
                 files = [packages.DOCKERFILE]
@@ -163,7 +167,11 @@ class Lab:
         return packages.PackageServer(self, self._server_image)
 
     def wheels_of(self, requirements: Path) -> Path:
-        """Return the folder with the wheels that a requirements file needs; see `wheels.ready`."""
+        """Return the folder with the wheels that a requirements file needs; see `wheels.ready`.
+
+        Raises:
+            ProvingError: a wheel cannot be had.
+        """
         with Progress("wheels") as progress:
             return wheels.ready(requirements, self.engine.description.architecture, progress.note)
 
@@ -249,7 +257,7 @@ class Lab:
         no_cache: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> Image:
-        """Return an image of this run that is not built yet; the bases are among its arguments."""
+        """Return an image of this run that is not built yet, with all bases that are ready."""
         from .image import Image
 
         with self._counting:
@@ -261,10 +269,8 @@ class Lab:
             context,
             tag=leftovers.image_name(self.run, f"{words or 'image'}-{number}"),
             dockerfile_path=str(dockerfile),
-            arguments={
-                **{role: base.reference for role, base in self._bases.items()},
-                **(arguments or {}),
-            },
+            bases={role: base.reference for role, base in self._bases.items()},
+            arguments=arguments,
             environment={watchdog.BUILD_VARIABLE: self.run},
             hosts=hosts,
             no_cache=no_cache,

@@ -281,6 +281,7 @@ def _facts(record: Record) -> Iterable[tuple[str, str]]:
         "Cores": told.get("cores"),
         "Operating system": told.get("operating_system"),
         "Control groups": told.get("cgroup") and f"version {told['cgroup']}",
+        "Transfer bytes": told.get("transfer"),
         "Measured at": record.get("measured_at"),
         "Took": record.get("seconds") is not None and duration_text(record["seconds"]),
     }
