@@ -125,8 +125,8 @@ def give_back(engine: Engine, dockerfile: str) -> int:
     Returns the number of records of the build cache that are gone: those that steps of this
     Dockerfile have made. Steps that another Dockerfile shares stay, and so does all where the
     engine cannot tell its records any more.
-    No lock is taken here: the caller holds the window (`buildcache.Window`), as a build of a
-    workspace does, and would wait for itself.
+    No lock is taken here: a build of a workspace holds the window (`buildcache.Window`) already,
+    and would wait for itself.
     """
     from docker.errors import APIError
 
