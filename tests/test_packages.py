@@ -6,6 +6,7 @@ import io
 import tarfile
 
 import pytest
+from proving import bases
 from proving.errors import ContainerError, CouldNotMeasure
 from proving.lab import Lab
 from proving.packages import (
@@ -99,9 +100,8 @@ def test_the_server_moves_on_and_counts(tmp_path):
     """A repository of a new version has lost the files of the old one, and each byte is counted."""
     (tmp_path / "Some_App-1.0-py3-none-any.whl").write_bytes(b"wheel")
     with Lab("a-test") as lab, lab.package_server() as server:
-        client = lab.start(
-            server._image, command=["sleep", "60"], options={"network_mode": "bridge"}
-        )
+        slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
+        client = lab.start(slim, command=["sleep", "60"], options={"network_mode": "bridge"})
         with client:
 
             def get(path: str) -> str:
