@@ -39,10 +39,10 @@ NO_CACHE_VARIABLE = "PROVING_NO_CACHE"
 """Set to 1, the arms of claims are built without the cache: a machine that builds them first."""
 
 TIMELINE, BUILD, LAYERS = "timeline", "build", "layer_stack"
-"""The keys under which a measurement may return, beside its figures, what is drawn of it."""
+"""Keys under which a measurement may return, beside its figures, what is drawn of it."""
 
 _DRAWN = {TIMELINE: "timelines", BUILD: "builds", LAYERS: "layers"}
-"""Under which name a record has it, by arm."""
+"""Under which name a record has them, by arm; what else is drawn keeps its key."""
 
 _open_labs: dict[str, Lab] = {}
 
@@ -369,16 +369,16 @@ class Lab:
 
     def _record(self, claim: Claim, arms: Mapping[str, Measured]) -> dict[str, Any]:
         figures: dict[str, dict[str, Value]] = {}
-        drawn: dict[str, dict[str, Any]] = {name: {} for name in _DRAWN.values()}
+        drawn: dict[str, dict[str, Any]] = {"timelines": {}}
         missing = []
         for name, measured in arms.items():
             if isinstance(measured, NotMeasured):
                 missing.append(f"{name}: {measured.reason}")
                 continue
-            figures[name] = {key: value for key, value in measured.items() if key not in _DRAWN}
-            for key, told in _DRAWN.items():
-                if measured.get(key):
-                    drawn[told][name] = measured[key]
+            figures[name] = {key: told for key, told in measured.items() if not _is_drawn(told)}
+            for key, told in measured.items():
+                if _is_drawn(told) and told:
+                    drawn.setdefault(_DRAWN.get(key, key), {})[name] = told
         if missing:
             judged = claims.Judgement(Verdict.COULD_NOT_BE_MEASURED, " ".join(missing))
         else:
@@ -399,7 +399,7 @@ class Lab:
                 for result in judged.checks
             ],
             "settings": dict(claim.settings),
-            **{key: told for key, told in drawn.items() if told or key == "timelines"},
+            **drawn,
             "exchanged": self.exchanged,
             "environment": self._environment(claim.id),
             "measured_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -423,6 +423,11 @@ class Lab:
 
         answer = exercises.check(self, folder)
         _display(exercises.bundle(answer))
+
+
+def _is_drawn(value: object) -> bool:
+    """Tell what is drawn, a list or a mapping, from a figure, which is one value."""
+    return isinstance(value, list | tuple | Mapping)
 
 
 def _call(function: Callable[[Arm], Figures], arm: Arm) -> Callable[[], Figures]:

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -60,17 +61,24 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _NUMBERS = {"s": "seconds", "B": "bytes", "count": "how many", "status": "exit status"}
+Draw = Callable[[Claim, recorded.Record, Sequence[str]], str]
+
+FIGURES: dict[str, Draw] = {
+    "timeline": stop_timeline.stop_figure,
+    "build-timeline": build_timeline.build_figure,
+    "layer-waterfall": layer_waterfall.layer_figure,
+}
+"""Every directive that draws a recorded result, or some arms of it, with what draws it."""
+
 _SHOWING = (
-    build_timeline,
     claims,
     drawing,
-    layer_waterfall,
     recorded,
     recorded_engines,
     show,
     site_results,
     site_tables,
-    stop_timeline,
+    *(sys.modules[draw.__module__] for draw in FIGURES.values()),
 )
 _LEXERS = {
     "Dockerfile": "docker",
@@ -140,36 +148,15 @@ class FigureDirective(ProvingDirective):
         record = results.records.get(claim.id)
         if record is None:
             return [_raw(show.not_proved_html(claim))]
-        figure = self.draw(claim, record, self.options.get("arms", "").split())
+        figure = type(self).draw(claim, record, self.options.get("arms", "").split())
         return [_raw(_alerted(figure, results.doubt(claim)))]
 
-    def draw(self, claim: Claim, record: recorded.Record, arms: Sequence[str]) -> str:
-        """Return the figure as HTML."""
-        raise NotImplementedError
+    draw: ClassVar[Draw]
 
-
-class TimelineDirective(FigureDirective):
-    """The timeline of a stop."""
-
-    def draw(self, claim: Claim, record: recorded.Record, arms: Sequence[str]) -> str:
-        """Return a drawing for each arm that was stopped."""
-        return stop_timeline.stop_figure(claim, record, arms)
-
-
-class BuildTimelineDirective(FigureDirective):
-    """The timeline of a build: which of its steps ran, and which the cache answered."""
-
-    def draw(self, claim: Claim, record: recorded.Record, arms: Sequence[str]) -> str:
-        """Return a drawing for each arm that was built."""
-        return build_timeline.build_figure(claim, record, arms)
-
-
-class LayerWaterfallDirective(FigureDirective):
-    """The layers of an image from the base up: bytes kept and bytes wasted."""
-
-    def draw(self, claim: Claim, record: recorded.Record, arms: Sequence[str]) -> str:
-        """Return a drawing for each image whose layers were measured."""
-        return layer_waterfall.layer_figure(claim, record, arms)
+    @classmethod
+    def of(cls, draw: Draw) -> type[FigureDirective]:
+        """Return the directive for figures that `draw` returns as HTML."""
+        return type("FigureDirective", (cls,), {"draw": staticmethod(draw)})
 
 
 class ArmsDirective(ProvingDirective):
@@ -436,9 +423,8 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     """Register everything with Sphinx."""
     app.add_domain(ProvingDomain)
     app.add_directive("claim", ClaimDirective)
-    app.add_directive("timeline", TimelineDirective)
-    app.add_directive("build-timeline", BuildTimelineDirective)
-    app.add_directive("layer-waterfall", LayerWaterfallDirective)
+    for name, draw in FIGURES.items():
+        app.add_directive(name, FigureDirective.of(draw))
     app.add_directive("arms", ArmsDirective)
     app.add_directive("engines", EnginesDirective)
     app.add_directive("claims-table", ClaimsTableDirective)
