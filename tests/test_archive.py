@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -123,11 +124,11 @@ def test_what_a_layer_adds_and_removes():
         symbolic_link("app/link", "one"),
     )
     expected = {
-        "app": Entry(0, is_directory=True),
-        "app/one": Entry(2),
-        "data": Entry(0, is_directory=True),
-        "app/same": Entry(0, link="app/one"),
-        "app/link": Entry(0),
+        "app": Entry(0, is_directory=True, mode=stat.S_IFDIR | 0o755),
+        "app/one": Entry(2, mode=stat.S_IFREG | 0o644),
+        "data": Entry(0, is_directory=True, mode=stat.S_IFDIR | 0o755),
+        "app/same": Entry(0, link="app/one", mode=stat.S_IFREG | 0o644),
+        "app/link": Entry(0, mode=stat.S_IFLNK | 0o644),
     }
 
     assert expected == found.entries
@@ -147,7 +148,7 @@ def test_a_long_name_is_whole():
     """Names beyond 100 characters are in a header of their own."""
     name = "/".join(["usr/share/with-a-long-name"] * 12)
 
-    assert {name: Entry(3)} == layer_of((f"/{name}", b"123")).entries
+    assert {name: Entry(3, mode=stat.S_IFREG | 0o644)} == layer_of((f"/{name}", b"123")).entries
 
 
 def test_the_databases_of_packages_are_kept():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -489,3 +490,28 @@ class TestRead:
         assert sum(layer.transfer_bytes for layer in found.layers) == found.transfer_bytes
         assert found.layers[0].transfer_bytes == found.transfer_bytes - found.added_transfer_bytes
         assert all(layer.transfer_bytes > 0 for layer in found.layers)
+
+
+def with_mode(name: str, mode: int) -> tarfile.TarInfo:
+    """Return an empty file with these permissions."""
+    info = tarfile.TarInfo(name)
+    info.mode = mode
+    return info
+
+
+def test_what_may_be_executed():
+    """Regular files alone are counted, as the last layer that has them says."""
+    found = contents(
+        changeset(
+            with_mode("bin/su", 0o4755),
+            with_mode("bin/wall", 0o2755),
+            with_mode("bin/tool", 0o755),
+            with_mode("bin/gone", 0o755),
+            with_mode("etc/passwd", 0o644),
+            symbolic_link("bin/sh", "tool"),
+        ),
+        changeset("bin/.wh.gone", with_mode("bin/wall", 0o755)),
+    )
+
+    assert ("bin/su", "bin/tool", "bin/wall") == found.executables
+    assert ("bin/su",) == found.setuid

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import tarfile
 import threading
 import zlib
@@ -46,6 +47,13 @@ _OPAQUE = ".wh..wh..opq"
 _METADATA = ".wh..wh."
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_TYPES = {
+    tarfile.DIRTYPE: stat.S_IFDIR,
+    tarfile.SYMTYPE: stat.S_IFLNK,
+    tarfile.CHRTYPE: stat.S_IFCHR,
+    tarfile.BLKTYPE: stat.S_IFBLK,
+    tarfile.FIFOTYPE: stat.S_IFIFO,
+}
 
 
 class _Readable(Protocol):
@@ -53,11 +61,15 @@ class _Readable(Protocol):
 
 
 class Entry(NamedTuple):
-    """A path in a layer; `link` is the path in the same layer whose content it shares."""
+    """A path in a layer; `link` is the path in the same layer whose content it shares.
+
+    `mode` has its type and its permissions, as `st_mode` does (inode(7)).
+    """
 
     size_bytes: int
     is_directory: bool = False
     link: str = ""
+    mode: int = stat.S_IFREG
 
 
 @dataclass(frozen=True)
@@ -250,9 +262,10 @@ def read_layer(content: _Readable, transfer_bytes: int | None = None) -> Changes
 
 
 def _entry(member: tarfile.TarInfo) -> Entry:
+    mode = _TYPES.get(member.type, stat.S_IFREG) | stat.S_IMODE(member.mode)
     if member.islnk():
-        return Entry(0, link=_path(member.linkname))
-    return Entry(member.size if member.isfile() else 0, is_directory=member.isdir())
+        return Entry(0, link=_path(member.linkname), mode=mode)
+    return Entry(member.size if member.isfile() else 0, is_directory=member.isdir(), mode=mode)
 
 
 def _path(name: str) -> str:

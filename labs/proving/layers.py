@@ -13,6 +13,7 @@ store:
 from __future__ import annotations
 
 import re
+import stat
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,8 +59,9 @@ class Layer:
 class Contents:
     """All layers of an image, from the base up, and what they come to.
 
-    `files` are those that a container sees, with their sizes in bytes; `carried` are the paths of
-    all that any layer has content for, seen or not.
+    `files` are those that a container sees, with their sizes in bytes, and `modes` their types and
+    permissions (inode(7)); `carried` are the paths of all that any layer has content for, seen or
+    not.
     """
 
     layers: tuple[Layer, ...]
@@ -67,6 +69,24 @@ class Contents:
     packages: tuple[str, ...]
     dive_wasted_bytes: int
     carried: frozenset[str]
+    modes: Mapping[str, int]
+
+    @property
+    def executables(self) -> tuple[str, ...]:
+        """The paths of regular files that somebody may execute; symbolic links are not counted."""
+        return self._regular(stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+    @property
+    def setuid(self) -> tuple[str, ...]:
+        """The paths of regular files that run as their owner or their group, whoever starts them.
+
+        That is the set-user-ID or the set-group-ID bit (inode(7)).
+        """
+        return self._regular(stat.S_ISUID | stat.S_ISGID)
+
+    def _regular(self, bits: int) -> tuple[str, ...]:
+        found = (path for path, mode in self.modes.items() if stat.S_ISREG(mode) and mode & bits)
+        return tuple(sorted(found))
 
     @property
     def added(self) -> tuple[Layer, ...]:
@@ -157,6 +177,7 @@ def describe(stack: Sequence[Changeset], created_by: Sequence[str], of_base: int
         carried=frozenset(
             path for layer in stack for path, entry in layer.entries.items() if entry.size_bytes
         ),
+        modes={path: visible.modes[path] for path in files},
     )
 
 
@@ -169,6 +190,7 @@ class _Visible:
         self._paths: dict[str, tuple[int, str]] = {}
         self._names: Counter[tuple[int, str]] = Counter()
         self._sizes: dict[tuple[int, str], int] = {}
+        self.modes: dict[str, int] = {}
 
     def put(self, number: int, changeset: Changeset) -> None:
         """Lay a changeset over what is there."""
@@ -180,6 +202,7 @@ class _Visible:
                 self._hide(path, self.rewritten_bytes)
             content = (number, _first_name(entries, path))
             self._paths[path] = content
+            self.modes[path] = entry.mode
             if not entry.is_directory:
                 self._names[content] += 1
                 self._sizes.setdefault(content, entries[content[1]].size_bytes)
