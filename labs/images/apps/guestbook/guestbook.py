@@ -39,7 +39,7 @@ def release() -> str:
     return file.read_text().strip() if file.exists() else "unreleased"
 
 
-def page(request):
+def page(_request):
     """Greet, and say which release it is that greets."""
     greeting = os.environ.get("GREETING", "Welcome")
     return HttpResponse(f"{greeting}: release {release()}\n", content_type="text/plain")
