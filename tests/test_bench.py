@@ -210,11 +210,12 @@ def test_cold_builds_leave_the_cache_alone(run_of, monkeypatch):
 
 def test_the_site_is_timed_in_a_copy():
     """A chapter with a lab is edited there, and the checkout stays as it is."""
-    seen = []
+    seen, hidden = [], set()
 
     def run(command, *, env, **_):
         sources = bench.Path(command[-2])
         seen.append((sources, [path.read_text()[-30:] for path in sources.glob("chapters/*.md")]))
+        hidden.update(path.name for path in sources.rglob(".*"))
         return subprocess.CompletedProcess(command, 0, "", "")
 
     bench.time_site(run)
@@ -225,6 +226,7 @@ def test_the_site_is_timed_in_a_copy():
     assert not first.exists()
     assert 1 == sum("This sentence is new." in end for end in after)
     assert 0 == sum("This sentence is new." in end for end in before)
+    assert {".dockerignore"} == hidden  # a chapter shows one
 
 
 def test_a_site_that_does_not_build_is_told():
