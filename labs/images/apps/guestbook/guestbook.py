@@ -47,6 +47,7 @@ def page(_request):
 
 def entries(request):
     """List the entries; by POST, add one."""
+    Path(DATABASE).parent.mkdir(parents=True, exist_ok=True)
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE IF NOT EXISTS entries (words TEXT)")
         if request.method == "POST":

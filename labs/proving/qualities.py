@@ -1,0 +1,210 @@
+"""What a container keeps, tells and tolerates: the measurements of chapter 1."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from docker.types import Mount
+
+from . import bases, leftovers
+from .container import Container
+from .engine import talking_to
+from .errors import ContainerError, CouldNotMeasure
+
+if TYPE_CHECKING:
+    from .image import Image
+    from .lab import Lab
+
+GUESTBOOK_PORT = 8000
+GUESTBOOK_READY = "Booting worker"
+
+LIMITS: Mapping[str, Mapping[str, Any]] = {
+    "without_limits": {},
+    "as_user": {"user": "10001:10001"},
+    "read_only": {"read_only": True},
+    "without_capabilities": {"cap_drop": ["ALL"]},
+    "no_new_privileges": {"security_opt": ["no-new-privileges"]},
+}
+"""Single limits, as options of `docker run`, by the figure that tells whether a server copes."""
+
+TEMPORARY = {"tmpfs": {"/tmp": ""}}  # noqa: S108 - a path in the container
+"""A writable directory that a container with a read-only root file system is given."""
+
+_LISTENING = "0A"
+"""The state of a listening socket in /proc/net/tcp (proc_pid_net(5), TCP_LISTEN)."""
+
+
+def all_limits() -> dict[str, Any]:
+    """Return the options of `docker run` that set all limits at once."""
+    return {key: value for limit in LIMITS.values() for key, value in limit.items()}
+
+
+@contextmanager
+def volume(lab: Lab) -> Iterator[str]:
+    """Create a named volume with the lab's label; yield its name, and remove it at the end."""
+    name = f"{leftovers.IMAGES_OF_RUNS}-{lab.run}-{uuid.uuid4().hex[:8]}"
+    with talking_to(lab.engine):
+        made = lab.engine.docker.volumes.create(name, labels=leftovers.label(lab.run))
+    try:
+        yield name
+    finally:
+        with talking_to(lab.engine):
+            made.remove()
+
+
+def mounted(name: str, folder: str) -> dict[str, Any]:
+    """Return the option of `docker run` that mounts a volume at a folder of the container."""
+    return {"mounts": [Mount(target=folder, source=name, type="volume")]}
+
+
+def guestbook(lab: Lab, image: Image, **arguments: Any) -> Container:
+    """Return a container of a guestbook that listens as soon as it is started, by `with`."""
+    arguments.setdefault("ready", GUESTBOOK_READY)
+    return lab.start(image, ports=[GUESTBOOK_PORT], **arguments)
+
+
+def entries_of(app: Container) -> int:
+    """Return how many entries a guestbook has.
+
+    Raises:
+        CouldNotMeasure: it does not tell.
+    """
+    import httpx
+
+    url = f"http://{app.address(GUESTBOOK_PORT)}/entries"
+    try:
+        answer = httpx.get(url, timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        raise CouldNotMeasure(f"The guestbook does not tell its entries: {error}.") from error
+    return len(answer.json()["entries"])
+
+
+def write_entries(app: Container, count: int) -> None:
+    """Write entries into a guestbook, by one request each.
+
+    Raises:
+        CouldNotMeasure: it does not take one.
+    """
+    import httpx
+
+    url = f"http://{app.address(GUESTBOOK_PORT)}/entries"
+    try:
+        with httpx.Client(timeout=10) as client:
+            for number in range(count):
+                client.post(url, content=f"entry {number}".encode()).raise_for_status()
+    except httpx.HTTPError as error:
+        raise CouldNotMeasure(f"The guestbook does not take an entry: {error}.") from error
+
+
+def kept_entries(lab: Lab, image: Image, count: int, options: Mapping[str, Any]) -> dict[str, int]:
+    """Write entries, replace the container by a new one of the same image, and count both times."""
+    with guestbook(lab, image, options=options) as app:
+        write_entries(app, count)
+        before = entries_of(app)
+    with guestbook(lab, image, options=options) as app:
+        return {"entries_before": before, "entries_left": entries_of(app)}
+
+
+def greeting_of(app: Container) -> str:
+    """Return the words with which a guestbook greets.
+
+    Raises:
+        CouldNotMeasure: it does not.
+    """
+    import httpx
+
+    try:
+        answer = httpx.get(f"http://{app.address(GUESTBOOK_PORT)}/", timeout=10).raise_for_status()
+    except httpx.HTTPError as error:
+        raise CouldNotMeasure(f"The guestbook does not greet: {error}.") from error
+    return answer.text.partition(":")[0]
+
+
+def inspected_variable(app: Container, name: str) -> str:
+    """Return a variable of the container's environment as `docker inspect` tells it."""
+    container = app.get_wrapped_container()
+    with talking_to(app.engine):
+        container.reload()
+    return variable(container.attrs["Config"]["Env"] or [], name)
+
+
+def variable(environment: list[str], name: str) -> str:
+    """Return the value of a variable in a list of `NAME=value`, or `(not told)`."""
+    values = dict(told.partition("=")[::2] for told in environment)
+    return values.get(name, "(not told)")
+
+
+def end_by_signal(app: Container, comm: str, *, seconds: float = 15.0) -> None:
+    """Send TERM to the first process of this name, and wait until there is none of that name.
+
+    The signal comes from within the container, as from a colleague who has a shell there.
+
+    Raises:
+        CouldNotMeasure: there is no such process, or it does not end.
+    """
+    first = next((p for p in app.processes() if p.comm.startswith(comm)), None)
+    if first is None:
+        raise CouldNotMeasure(f"The container has no process {comm!r}.")
+    app.exec(["sh", "-c", f"kill -TERM {first.pid}"])
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if app.state().status != "running":
+            return
+        try:
+            if not any(p.comm.startswith(comm) and not p.is_zombie for p in app.processes()):
+                return
+        except CouldNotMeasure:  # it ended meanwhile, which the next look tells
+            pass
+        time.sleep(0.2)
+    raise CouldNotMeasure(f"{comm!r} did not end within {seconds:.0f} s of TERM.")
+
+
+def answers(
+    lab: Lab, image: Image, options: Mapping[str, Any], ports: list[int], *, seconds: float = 3.0
+) -> bool:
+    """Tell whether a server starts under limits and answers on one of the ports.
+
+    A container that the engine does not start, or that ends, does not answer.
+    """
+    try:
+        with lab.start(image, ports=ports, options={**TEMPORARY, **options}) as app:
+            until = time.monotonic() + seconds
+            while app.state().status == "running" and time.monotonic() < until:
+                if any(app.get(port) == 200 for port in ports):
+                    return True
+                time.sleep(0.1)
+    except ContainerError:
+        return False
+    return False
+
+
+def listening_ports(lab: Lab, app: Container) -> tuple[int, ...]:
+    """Return the TCP ports on which a container listens, seen from its network namespace."""
+    slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
+    with talking_to(lab.engine):
+        table: bytes = lab.engine.docker.containers.run(
+            slim,
+            ["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true"],
+            network_mode=f"container:{app.get_container_id()}",
+            labels=leftovers.label(lab.run),
+            remove=True,
+        )
+    return parse_listening(table.decode())
+
+
+def parse_listening(table: str) -> tuple[int, ...]:
+    """Return the ports of the listening sockets in /proc/net/tcp and tcp6, each port once."""
+    rows = [line.split() for line in table.splitlines()]
+    return tuple(
+        sorted(
+            {
+                int(row[1].rpartition(":")[2], 16)
+                for row in rows
+                if len(row) > 3 and row[3] == _LISTENING
+            }
+        )
+    )
