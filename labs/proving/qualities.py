@@ -31,7 +31,7 @@ LIMITS: Mapping[str, Mapping[str, Any]] = {
 }
 """Single limits, as options of `docker run`, by the figure that tells whether a server copes."""
 
-TEMPORARY = {"tmpfs": {"/tmp": ""}}  # noqa: S108 - a path in the container
+TEMPORARY = {"mounts": [Mount(target="/tmp", source=None, type="tmpfs")]}  # noqa: S108
 """A writable directory that a container with a read-only root file system is given."""
 
 _LISTENING = "0A"
