@@ -185,6 +185,7 @@ class Lab:
         This is for arms that are no images: an edit, a way to build.
         """
         claim = claims.get(claim_id)
+        self._began.setdefault(claim_id, time.monotonic())
         return {name: arms[self._taken(claim, name)] for name in arms}
 
     def workspace(self, claim_id: str, arm: str = "") -> Workspace:

@@ -124,6 +124,28 @@ def greeting_of(app: Container) -> str:
     return answer.text.partition(":")[0]
 
 
+def promotion(
+    lab: Lab,
+    greetings: Mapping[str, str],
+    images: Mapping[str, Image],
+    environments: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    """Run each environment's image with its variables; tell what is run, and whether it is right.
+
+    All three mappings are by the environment's name, and `staging` is where the test is.
+    """
+    own = 0
+    for name, greeting in greetings.items():
+        with guestbook(lab, images[name], environment=environments[name]) as app:
+            own += greeting_of(app) == greeting
+    digests = {name: image.config_digest for name, image in images.items()}
+    return {
+        "digests": len(set(digests.values())),
+        "tested_is_shipped": digests["staging"] == digests["prod"],
+        "own_greetings": own,
+    }
+
+
 def inspected_variable(app: Container, name: str) -> str:
     """Return a variable of the container's environment as `docker inspect` tells it."""
     container = app.get_wrapped_container()

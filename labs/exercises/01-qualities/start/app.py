@@ -2,8 +2,9 @@
 
 import os
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
-LOG = open(os.environ["LOG"], "a", buffering=1)
+LOG = Path(os.environ["LOG"]).open("a", buffering=1)  # noqa: SIM115 - as long as it runs
 
 
 class Page(BaseHTTPRequestHandler):
