@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -202,6 +202,25 @@ def answers(
     except ContainerError:
         return False
     return False
+
+
+def largest_surface(
+    lab: Lab, images: Sequence[Image], *, settle_seconds: float = 4.0
+) -> dict[str, int]:
+    """Count what an attacker finds in each image and its container; return the largest of each."""
+    counted = []
+    for image in images:
+        with lab.start(image) as app:
+            time.sleep(settle_seconds)  # until all that it starts has started
+            counted.append(
+                {
+                    "processes": len(app.processes()),
+                    "packages": len(image.contents.packages),
+                    "setuid": len(image.contents.setuid),
+                    "ports": len(listening_ports(lab, app)),
+                }
+            )
+    return {name: max(counts[name] for counts in counted) for name in counted[0]}
 
 
 def listening_ports(lab: Lab, app: Container) -> tuple[int, ...]:
