@@ -1,7 +1,7 @@
 """BuildKit's progress is read as facts: which step, from the cache or not, and why it broke."""
 
 import pytest
-from proving.image import Step, failure, parse_steps
+from proving.image import Step, begins_with_nothing, failure, parse_steps
 
 BUILDERS = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "docker-28.5"])
 """BuildKit 0.8 within the engine, and two releases of buildx (0.13, 0.29)."""
@@ -53,3 +53,18 @@ def test_a_failure_before_the_first_step_quotes_the_end():
 
     assert "stopped before its first step" in told
     assert "unknown instruction: FRM" in told
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "expected"),
+    [
+        ("FROM scratch\nCOPY a /\n", True),
+        ("FROM debian AS build\nRUN make\n\nfrom --platform=linux/amd64 scratch as last\n", True),
+        ("FROM scratch AS Root\nCOPY a /\nFROM root\n", True),
+        ("FROM scratch AS root\nCOPY a /\nFROM debian\nCOPY --from=root /a /\n", False),
+        ("ARG SLIM=debian:13-slim\nFROM ${SLIM}\n# FROM scratch\n", False),
+    ],
+)
+def test_an_image_from_scratch_has_no_base(dockerfile, expected):
+    """It is the last stage that counts, and what that stands on."""
+    assert expected == begins_with_nothing(dockerfile)

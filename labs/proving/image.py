@@ -34,6 +34,9 @@ _ERROR = re.compile(r"^#(\d+) ERROR:? (.*)$")
 _OUTPUT = re.compile(r"^#(\d+) (?:[\d.]+ )(.*)$")
 _CONTEXT = re.compile(r"^#(\d+) \[internal\] load build context$")
 _TRANSFERRED = re.compile(r"^#(\d+) transferring context: ([\d.]+)\s*([kMG]?)i?B\b")
+_FROM = re.compile(
+    r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE | re.MULTILINE
+)
 _EXIT_STATUS = re.compile(r"exit code: (\d+)")
 _SCALE = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
@@ -93,6 +96,20 @@ def parse_context_bytes(progress: str) -> int:
         if (match := _TRANSFERRED.match(line)) and match[1] in contexts
     ]
     return max(sent, default=0)
+
+
+def begins_with_nothing(dockerfile: str) -> bool:
+    """Tell whether a Dockerfile's last stage stands on `scratch`, by way of other stages perhaps.
+
+    Such an image has no base: all of its layers are its own.
+    """
+    stages: dict[str, str] = {}
+    parent = ""
+    for match in _FROM.finditer(dockerfile):
+        parent = stages.get(match[1].lower(), match[1])
+        if match[2]:
+            stages[match[2].lower()] = parent
+    return parent == "scratch"
 
 
 def failure(progress: str) -> str:
@@ -278,11 +295,15 @@ class Image(DockerImage):
     def _base_diff_ids(self) -> tuple[str, ...]:
         """Return the layers of the base: of those that the build was given, the one it begins with.
 
+        An image that is made from scratch has none.
+
         Raises:
             CouldNotMeasure: it begins with none of them.
         """
         from docker.errors import ImageNotFound
 
+        if begins_with_nothing(self._dockerfile().read_text(encoding="utf-8")):
+            return ()
         own, found = self.diff_ids, []
         for reference in self._bases.values():
             try:
