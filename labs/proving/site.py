@@ -35,6 +35,7 @@ from sphinx.util.docutils import ReferenceRole, SphinxRole
 from sphinx.util.nodes import make_refnode
 
 from . import (
+    base_axes,
     build_timeline,
     claims,
     drawing,
@@ -67,6 +68,7 @@ FIGURES: dict[str, Draw] = {
     "timeline": stop_timeline.stop_figure,
     "build-timeline": build_timeline.build_figure,
     "layer-waterfall": layer_waterfall.layer_figure,
+    "base-axes": base_axes.base_figure,
 }
 """Every directive that draws a recorded result, or some arms of it, with what draws it."""
 
