@@ -49,4 +49,5 @@ def _judge(contents: Contents) -> Answer:
             f"{len(contents.executables)} executable files does the program use? On what could it "
             "stand if it were linked statically?",
         )
-    return Answer(Outcome.PASSED, f"{told}, for {len(contents.files)} files.")
+    count = len(contents.files)
+    return Answer(Outcome.PASSED, f"{told}, for {count} {'file' if count == 1 else 'files'}.")
