@@ -1,4 +1,4 @@
-"""What is made ready beforehand: the wheels of every list, and the package server, side by side."""
+"""What is made ready beforehand: the wheels of every list, and the labs' servers, side by side."""
 
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ ENGINE = SimpleNamespace(description=SimpleNamespace(architecture="arm64"))
 def made(monkeypatch):
     """What was made ready, in place of making it."""
     made = []
-    monkeypatch.setattr(prepare, "_package_server_built", lambda: made.append("server"))
+    monkeypatch.setattr(prepare, "_servers_built", lambda: made.append("server"))
     monkeypatch.setattr(
         prepare.wheels, "ready", lambda file, architecture, _: made.append((file, architecture))
     )

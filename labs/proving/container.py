@@ -202,6 +202,25 @@ class Container(DockerContainer):
             raise CouldNotMeasure(f"Port {port} of the container is not published.")
         return f"{self.engine.host}:{bindings[0]['HostPort']}"
 
+    def bridge_address(self) -> str:
+        """Return the address on the engine's default bridge, where other containers reach it.
+
+        Raises:
+            ContainerError: it does not run, or the engine gave it none.
+        """
+        container = self.get_wrapped_container()
+        with talking_to(self.engine):
+            container.reload()
+        networks: Mapping[str, Any] = container.attrs["NetworkSettings"]["Networks"]
+        found = (networks.get("bridge") or {}).get("IPAddress")
+        if not found:
+            raise ContainerError(
+                f"The container of {self._called} has no address on the engine's default bridge, "
+                "by which others reach it: it does not run, or the engine is set to have no such "
+                "network."
+            )
+        return str(found)
+
     def log_text(self) -> str:
         """Return all that the container has written to stdout and stderr."""
         with talking_to(self.engine):

@@ -16,12 +16,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from . import archive, bases, buildcache, claims, engine, leftovers, packages, watchdog, wheels
+from . import (
+    archive,
+    bases,
+    buildcache,
+    claims,
+    engine,
+    leftovers,
+    node,
+    packages,
+    registry,
+    watchdog,
+    wheels,
+)
 from .claims import MIME, Claim, Value, Verdict
 from .errors import BuildError, ClaimFailed, ContainerError, CouldNotMeasure, ProvingError
+from .node import Node
 from .packages import PackageServer
 from .paths import LABS
 from .progress import Progress
+from .registry import Registry
 from .system import Say, say
 from .workspace import Workspace
 
@@ -82,7 +96,8 @@ class Lab:
         self._roles: dict[str, set[str]] = {}
         self._builds = 0
         self._counting, self._serving = threading.Lock(), threading.Lock()
-        self._server_image: Image | None = None
+        self._server_images: dict[Path, Image] = {}
+        self._registry: Registry | None = None
         self._watchdog = watchdog.start(self.engine, self.run)
         self.window = buildcache.Window(self.engine, self._tell_watchdog)
         self._reopen()
@@ -125,7 +140,8 @@ class Lab:
     def close(self) -> None:
         """Remove all that this lab has put on the engine."""
         _open_labs.pop(self.slug, None)
-        self._server_image = None
+        self._server_images.clear()
+        self._registry = None
         with suppress(Exception):  # an engine that is gone holds nothing of ours
             leftovers.remove(self.engine.docker, self.run)
         self._watchdog.dismiss()
@@ -160,11 +176,43 @@ class Lab:
         Raises:
             BuildError: its image does not build, for want of a network perhaps.
         """
+        return PackageServer(self, self.server_images(packages.DOCKERFILE)[0])
+
+    def registry(self) -> Registry:
+        """Return a registry without images, to be started by `with`; its own is built once.
+
+        Raises:
+            BuildError: its image does not build, for want of a network perhaps.
+        """
+        self._registry = Registry(self, self.server_images(registry.DOCKERFILE)[0])
+        return self._registry
+
+    def node(self, registry: Registry | None = None) -> Node:
+        """Return a fresh node that pulls from a registry, to be started by `with`.
+
+        Without a registry it is the one that the lab has made last. The node's image is built once.
+
+        Raises:
+            BuildError: its image does not build, for want of a network perhaps.
+            ContainerError: the lab has no registry.
+        """
+        chosen = registry or self._registry
+        if chosen is None:
+            raise ContainerError("A node pulls from a registry: open one by `with lab.registry()`.")
+        return Node(self, self.server_images(node.DOCKERFILE)[0], chosen)
+
+    def server_images(self, *dockerfiles: Path) -> tuple[Image, ...]:
+        """Return the images of servers by their Dockerfiles, each built once, new ones together.
+
+        Raises:
+            BuildError: one does not build, for want of a network perhaps.
+        """
         with self._serving:
-            if self._server_image is None:
-                files = [packages.DOCKERFILE]
-                self._server_image = self._build_files("packages", claims.IMAGES, files)[0]
-        return packages.PackageServer(self, self._server_image)
+            new = [file for file in dockerfiles if file not in self._server_images]
+            if new:
+                built = self._build_files("servers", claims.IMAGES, new)
+                self._server_images.update(zip(new, built, strict=True))
+            return tuple(self._server_images[file] for file in dockerfiles)
 
     def wheels_of(self, requirements: Path) -> Path:
         """Return the folder with the wheels that a requirements file needs; see `wheels.ready`.

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from . import wheels
 from .engine import talking_to
@@ -134,17 +134,7 @@ class PackageServer:
         Raises:
             ContainerError: it does not run, or the engine gave it none.
         """
-        container = self._container.get_wrapped_container()
-        with talking_to(self._container.engine):
-            container.reload()
-        networks: Mapping[str, Any] = container.attrs["NetworkSettings"]["Networks"]
-        found = (networks.get("bridge") or {}).get("IPAddress")
-        if not found:
-            raise ContainerError(
-                "The package server has no address on the engine's default bridge, by which builds "
-                "reach it: it does not run, or the engine is set to have no such network."
-            )
-        return str(found)
+        return self._container.bridge_address()
 
     @property
     def hosts(self) -> dict[str, str]:

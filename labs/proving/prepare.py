@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import bases, engine, wheels
+from . import bases, engine, node, registry, wheels
+from . import packages as debian_packages
 from .claims import IMAGES
 from .engine import Engine
 from .errors import ProvingError
@@ -58,25 +59,29 @@ def requirements_of_labs() -> list[Path]:
 
 
 def packages(found: Engine, tell: Say = say) -> None:
-    """Fetch the wheels, and have the layers of the package server in the engine's build cache.
+    """Fetch the wheels, and have the layers of the labs' servers in the engine's build cache.
 
-    The server's image itself is removed again, as after a lab.
+    The servers' images themselves are removed again, as after a lab.
 
     Raises:
-        ProvingError: a wheel cannot be had, or the server's image is not built.
+        ProvingError: a wheel cannot be had, or a server's image is not built.
     """
     with ThreadPoolExecutor(1) as pool:
-        server = pool.submit(_package_server_built)
+        servers = pool.submit(_servers_built)
         for requirements in requirements_of_labs():
             wheels.ready(requirements, found.description.architecture, tell)
-        server.result()
+        servers.result()
 
 
-def _package_server_built() -> None:
+SERVERS = (debian_packages.DOCKERFILE, registry.DOCKERFILE, node.DOCKERFILE)
+"""The Dockerfiles of what labs start beside their arms."""
+
+
+def _servers_built() -> None:
     from .lab import Lab
 
     with Lab("prepare") as lab:
-        lab.package_server()
+        lab.server_images(*SERVERS)
 
 
 def ready(tell: Say = say) -> Path:

@@ -1,0 +1,357 @@
+"""An image registry in a container: what nodes download, blob by blob, by its own access log.
+
+It is the reference implementation of the OCI distribution specification, from Debian's package.
+The engine pushes to it on its own loopback, which every Docker engine takes for insecure, so that
+no engine needs a setting; nodes pull from it on the default bridge.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from .engine import LOOPBACK, talking_to
+from .errors import ContainerError, CouldNotMeasure
+
+if TYPE_CHECKING:
+    from .image import Image
+    from .lab import Lab
+
+DOCKERFILE = Path("apps/registry/Dockerfile")
+"""The registry's Dockerfile within `labs/images`, which is its build context."""
+
+PORT = 5000
+
+LOG_SECONDS = 10.0
+"""How long the engine is given to pass on what the registry has logged."""
+
+MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+
+_ANSWER = re.compile(
+    r'^(\S+) - \S+ \[[^\]]+\] "([A-Z]+) (\S+) HTTP/[\d.]+" (\d{3}) (\d+)', re.MULTILINE
+)
+_BLOB = re.compile(r"^/v2/.+/blobs/(sha256:[0-9a-f]{64})(?:\?.*)?$")
+_MARK = "/mark/"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A line of the access log: who asked for what, and the bytes of the body that were sent."""
+
+    client: str
+    method: str
+    path: str
+    status: int
+    body_bytes: int
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A blob as it travels: a compressed layer, or an image's configuration."""
+
+    digest: str
+    transfer_bytes: int
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """An image in a registry.
+
+    `reference` is how a node names it by its tag, `by_digest` by its manifest.
+    `layers` are the compressed layers from the base up.
+    """
+
+    reference: str
+    by_digest: str
+    manifest_digest: str
+    config: Blob
+    layers: tuple[Blob, ...]
+
+    @property
+    def config_digest(self) -> str:
+        """The digest of the image's configuration."""
+        return self.config.digest
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """All that a node without any of it downloads besides the manifest."""
+        return (self.config, *self.layers)
+
+    @property
+    def transfer_bytes(self) -> int:
+        """The bytes of all blobs."""
+        return sum(blob.transfer_bytes for blob in self.blobs)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """An image manifest of one platform (OCI image spec), with its own digest."""
+
+    digest: str
+    config: Blob
+    layers: tuple[Blob, ...]
+
+
+def parse_answers(log: str) -> tuple[Answer, ...]:
+    """Return the answers of an access log in combined log format, in the order of their ends."""
+    return tuple(
+        Answer(client, method, path, int(status), int(sent))
+        for client, method, path, status, sent in _ANSWER.findall(log)
+    )
+
+
+def between(answers: Iterable[Answer], since: str, until: str) -> tuple[Answer, ...]:
+    """Return the answers between two marks, without other marks.
+
+    Raises:
+        CouldNotMeasure: one of the marks is not among them.
+    """
+    listed = list(answers)
+    paths = [answer.path for answer in listed]
+    if _MARK + until not in paths:
+        raise CouldNotMeasure(
+            "The registry's log does not tell the mark to count to: the engine passes it on late. "
+            "Measure again when the engine has less to do."
+        )
+    if _MARK + since not in paths:
+        raise CouldNotMeasure(
+            "The registry's log does not have the mark to count from; "
+            "take one with `mark()` from the same registry, before the pull."
+        )
+    first, last = paths.index(_MARK + since), paths.index(_MARK + until)
+    return tuple(answer for answer in listed[first:last] if not answer.path.startswith(_MARK))
+
+
+def blobs_sent(answers: Iterable[Answer], client: str | None = None) -> tuple[Blob, ...]:
+    """Return the blobs that were sent, to one client or to all, in the order of the answers.
+
+    A request for the headers alone (HEAD) sends none, nor does a redirect or an error; a part of
+    a blob counts as far as it was sent, and a blob that was sent twice is there twice.
+    """
+    sent = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+    return tuple(
+        Blob(match[1], answer.body_bytes)
+        for answer in answers
+        if answer.method == "GET"
+        and answer.status in sent
+        and (client is None or answer.client == client)
+        and (match := _BLOB.match(answer.path))
+    )
+
+
+def read_manifest(digest: str, manifest: Mapping[str, Any]) -> Manifest:
+    """Read an image manifest.
+
+    Raises:
+        CouldNotMeasure: it is none.
+    """
+    try:
+        config, layers = manifest["config"], manifest["layers"]
+        return Manifest(digest, _blob(config), tuple(_blob(layer) for layer in layers))
+    except (KeyError, TypeError) as error:
+        raise CouldNotMeasure("The registry has a manifest that is not an image's.") from error
+
+
+def platform_digest(index: Mapping[str, Any], architecture: str) -> str:
+    """Return the digest of an image index's manifest for Linux on an architecture.
+
+    Raises:
+        CouldNotMeasure: it has none.
+    """
+    for entry in index.get("manifests") or []:
+        platform = entry.get("platform") or {}
+        if (platform.get("os"), platform.get("architecture")) == ("linux", architecture):
+            return str(entry["digest"])
+    raise CouldNotMeasure(f"The registry has no image for linux/{architecture} under this name.")
+
+
+def _blob(descriptor: Mapping[str, Any]) -> Blob:
+    return Blob(str(descriptor["digest"]), int(descriptor["size"]))
+
+
+def split(name: str) -> tuple[str, str]:
+    """Return repository and tag of a name such as `shop:1`; the tag is `latest` where none is told.
+
+    Raises:
+        ContainerError: it names a registry, or is no name.
+    """
+    repository, _, tag = name.partition(":")
+    if not re.fullmatch(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*", repository) or "/" in tag:
+        raise ContainerError(
+            f"{name!r} is no name of an image within the lab's registry; write `shop:1`."
+        )
+    return repository, tag or "latest"
+
+
+class Registry:
+    """A registry of a lab's: started and removed by `with`, with all that was pushed to it.
+
+    Its image is one that was built from `DOCKERFILE`; see `Lab.registry`.
+    """
+
+    def __init__(self, lab: Lab, image: Image) -> None:
+        self._container = lab.start(
+            image, ports=(PORT,), ready="listening on", options={"network_mode": "bridge"}
+        )
+        self._engine = lab.engine
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Start the registry and wait until it answers; it has no image yet.
+
+        Raises:
+            ContainerError: it does not start.
+        """
+        self._container.start()
+        return self
+
+    def stop(self) -> None:
+        """Remove the registry, with all its images."""
+        self._container.stop()
+
+    @property
+    def address(self) -> str:
+        """`host:port` on the engine's default bridge, by which nodes reach the registry.
+
+        Raises:
+            ContainerError: it does not run, or the engine gave it none.
+        """
+        return f"{self._container.bridge_address()}:{PORT}"
+
+    def push(self, image: Image | str, name: str) -> Pushed:
+        """Push an image under a name such as `shop:1`; an earlier one of that name loses it.
+
+        `image` is one that a lab has built, or a reference that the engine knows.
+
+        Raises:
+            ContainerError: the engine has no such image, or its push failed.
+        """
+        from docker.errors import APIError
+
+        repository, tag = split(name)
+        client = self._engine.docker
+        here = f"{LOOPBACK}:{self._port()}/{repository}"
+        with talking_to(self._engine):
+            try:
+                found = client.images.get(image if isinstance(image, str) else image.id)
+                found.tag(here, tag)
+                try:
+                    answers = list(client.images.push(here, tag=tag, stream=True, decode=True))
+                finally:
+                    client.images.remove(f"{here}:{tag}", noprune=True)
+            except APIError as error:
+                raise ContainerError(
+                    f"{name} was not pushed to the registry: {error.explanation}"
+                ) from error
+        if refused := push_error(answers):
+            raise ContainerError(
+                f"{name} was not pushed to the registry: {refused}. The engine reaches it at {here}"
+                ", its own loopback; look whether a proxy or a firewall keeps it from there."
+            )
+        manifest = self.manifest(repository, tag)
+        return Pushed(
+            reference=f"{self.address}/{repository}:{tag}",
+            by_digest=f"{self.address}/{repository}@{manifest.digest}",
+            manifest_digest=manifest.digest,
+            config=manifest.config,
+            layers=manifest.layers,
+        )
+
+    def manifest(self, repository: str, reference: str) -> Manifest:
+        """Return the manifest of a tag or digest, for the engine's platform where it has several.
+
+        Raises:
+            CouldNotMeasure: there is none, or it is not an image's.
+        """
+        accepted = ", ".join((*MANIFESTS, *INDEXES))
+        answer = self._get(f"/v2/{repository}/manifests/{reference}", Accept=accepted)
+        if answer.status_code != HTTPStatus.OK:
+            raise CouldNotMeasure(f"The registry has no {repository}:{reference}.")
+        content = answer.json()
+        if "manifests" in content:
+            architecture = self._engine.description.architecture
+            return self.manifest(repository, platform_digest(content, architecture))
+        return read_manifest(str(answer.headers["Docker-Content-Digest"]), content)
+
+    def mark(self) -> str:
+        """Draw a line under what was served so far, and return its name for `served`."""
+        word = uuid.uuid4().hex[:12]
+        self._get(_MARK + word)
+        return word
+
+    def served(
+        self, since: str, *, client: str | None = None, awaiting: Sequence[str] = ()
+    ) -> tuple[Blob, ...]:
+        """Return the blobs that were sent after a mark up to now, by the registry's own log.
+
+        They are in the order in which they were sent to their end.
+        With `client`, only those that were sent to this address.
+        The registry writes a line after the last byte of an answer, so whoever has that byte may
+        be earlier than the line: `awaiting` names blobs that have arrived and must be told.
+
+        Raises:
+            CouldNotMeasure: the log does not tell within `LOG_SECONDS`.
+        """
+        by = time.monotonic() + LOG_SECONDS
+        while True:
+            until = self.mark()
+            while _MARK + until not in (log := self._log()) and time.monotonic() < by:
+                time.sleep(0.05)
+            blobs = blobs_sent(between(parse_answers(log), since, until), client)
+            late = set(awaiting) - {blob.digest for blob in blobs}
+            if not late:
+                return blobs
+            if time.monotonic() > by:
+                raise CouldNotMeasure(
+                    f"The registry's log does not tell of {len(late)} blobs that have arrived. "
+                    "Measure again when the engine has less to do."
+                )
+            time.sleep(0.05)
+
+    def _port(self) -> str:
+        return self._container.address(PORT).rpartition(":")[2]
+
+    def _get(self, path: str, **headers: str) -> Any:
+        import httpx
+
+        url = f"http://{self._container.address(PORT)}{path}"
+        try:
+            return httpx.get(url, headers=headers, timeout=30, trust_env=False)
+        except httpx.TransportError as error:
+            raise ContainerError(
+                f"The registry does not answer at {url}: {error}. Look whether a firewall keeps "
+                "published ports from this machine."
+            ) from error
+
+    def _log(self) -> str:
+        """Return the access log; what the registry has to say besides goes to standard error."""
+        with talking_to(self._engine):
+            logs = self._container.get_wrapped_container().logs(stdout=True, stderr=False)
+        return bytes(logs).decode(errors="replace")
+
+
+def push_error(answers: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return what an engine says of a push that failed, or None where it did not."""
+    for answer in answers:
+        detail = (answer.get("errorDetail") or {}).get("message") or answer.get("error")
+        if detail:
+            return str(detail).strip().rstrip(".")
+    return None
