@@ -247,8 +247,8 @@ class Registry:
         from docker.errors import APIError
 
         repository, tag = split(name)
-        client = self._engine.docker
-        here = f"{LOOPBACK}:{self._port()}/{repository}"
+        client, port = self._engine.docker, self._published().rpartition(":")[2]
+        here = f"{LOOPBACK}:{port}/{repository}"
         with talking_to(self._engine):
             try:
                 found = client.images.get(image if isinstance(image, str) else image.id)
@@ -326,13 +326,27 @@ class Registry:
                 )
             time.sleep(0.05)
 
-    def _port(self) -> str:
-        return self._container.address(PORT).rpartition(":")[2]
+    def _published(self) -> str:
+        """Return `host:port` by which the registry is reached from here.
+
+        Raises:
+            ContainerError: it does not run.
+        """
+        from docker.errors import NotFound
+
+        try:
+            if self._container.get_wrapped_container() is not None:
+                return self._container.address(PORT)
+        except (CouldNotMeasure, NotFound):
+            pass
+        raise ContainerError(
+            "The registry does not run: push and pull while `with lab.registry()` is open."
+        )
 
     def _get(self, path: str, **headers: str) -> Any:
         import httpx
 
-        url = f"http://{self._container.address(PORT)}{path}"
+        url = f"http://{self._published()}{path}"
         try:
             return httpx.get(url, headers=headers, timeout=30, trust_env=False)
         except httpx.TransportError as error:
