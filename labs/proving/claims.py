@@ -107,9 +107,10 @@ class Check:
     precondition: bool = False
 
     def arms(self) -> set[str]:
-        """Return the names of the arms that the check compares."""
+        """Return the names of the arms that the check compares; a constant `/app.sh` has none."""
         operands = [self.left, self.right] if isinstance(self.right, str) else [self.left]
-        return {arm for arm, dot, _ in (operand.partition(".") for operand in operands) if dot}
+        parts = (operand.partition(".") for operand in operands)
+        return {arm for arm, dot, _ in parts if dot and arm.isidentifier()}
 
 
 @dataclass(frozen=True)
