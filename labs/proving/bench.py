@@ -317,10 +317,11 @@ def time_site(run: Callable[..., Any] = subprocess.run) -> SiteTime:
 
 def _no_source(folder: str, names: list[str]) -> set[str]:
     """Return which of a folder's names the site is not built from; a .dockerignore is shown."""
-    caches = {"__pycache__", ".ipynb_checkpoints"}
-    if Path(folder) != ROOT:
-        return caches.intersection(names)
-    return {name for name in names if name.startswith(".") or name in {"_build", "work", "reports"}}
+    left_out = {"__pycache__", ".ipynb_checkpoints"}
+    if Path(folder) == ROOT:
+        hidden = (name for name in names if name.startswith("."))
+        left_out |= {"_build", "work", "reports", *hidden}
+    return left_out.intersection(names)
 
 
 def _chapter(sources: Path) -> Path:
