@@ -42,3 +42,16 @@ def nothing_left(engine: Any) -> Iterator[None]:
     after = leftovers.inventory(engine.docker)
 
     assert before == after
+
+
+@pytest.fixture
+def siblings(tmp_path: Path) -> tuple[Path, Path]:
+    """Two build contexts of images that share a parent beside their base."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "Dockerfile").write_text(
+            "ARG SLIM=debian:13-slim\nFROM ${SLIM}\n"
+            f"RUN echo a parent > /parent\nRUN echo {name} > /own\n",
+            encoding="utf-8",
+        )
+    return tmp_path / "one", tmp_path / "two"

@@ -57,19 +57,11 @@ def test_a_pull_that_failed_has_a_sentence(told, kind, cure):
 
 @pytest.mark.engine
 @pytest.mark.usefixtures("nothing_left")
-def test_a_node_downloads_what_it_does_not_have(tmp_path):
+def test_a_node_downloads_what_it_does_not_have(siblings):
     """Of a second image that shares its parent: one layer, and the configuration."""
     with Lab("a-test") as lab, lab.registry() as registry:
-        pushed = []
-        for name in ("one", "two"):
-            (tmp_path / "Dockerfile").write_text(
-                "ARG SLIM=debian:13-slim\nFROM ${SLIM}\n"
-                f"RUN echo a parent > /parent\nRUN echo {name} > /own\n",
-                encoding="utf-8",
-            )
-            pushed.append(registry.push(lab.build(tmp_path), f"{name}:1"))
-        one, two = pushed
-        with lab.node(registry) as node, lab.node() as other:
+        one, two = (registry.push(lab.build(folder), f"{folder.name}:1") for folder in siblings)
+        with lab.node(registry) as node, lab.node(registry) as other:
             host = node._container.get_wrapped_container().attrs["HostConfig"]
             first, second, again = node.pull(one), node.pull(two.reference), node.pull(one)
             fresh = other.pull(two.by_digest)

@@ -13,10 +13,10 @@ from proving.packages import (
     PACKAGES,
     Request,
     archive,
-    between,
     downloaded_bytes,
     parse_requests,
 )
+from proving.server import between
 
 LOG = """\
 GET /debian/./InRelease 404 153

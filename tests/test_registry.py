@@ -8,7 +8,6 @@ from proving.lab import Lab
 from proving.registry import (
     Answer,
     Blob,
-    between,
     blobs_sent,
     parse_answers,
     platform_digest,
@@ -16,6 +15,7 @@ from proving.registry import (
     read_manifest,
     split,
 )
+from proving.server import between
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 AT = "- - [25/Nov/2026:07:01:53 +0000]"
@@ -107,19 +107,6 @@ def test_a_push_that_failed_is_told():
 
     assert "no route" == push_error(lines)
     assert push_error(lines[:1]) is None
-
-
-@pytest.fixture
-def siblings(tmp_path):
-    """Two build contexts of images that share a parent beside their base."""
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "Dockerfile").write_text(
-            "ARG SLIM=debian:13-slim\nFROM ${SLIM}\n"
-            f"RUN echo a parent > /parent\nRUN echo {name} > /own\n",
-            encoding="utf-8",
-        )
-    return tmp_path / "one", tmp_path / "two"
 
 
 @pytest.mark.engine

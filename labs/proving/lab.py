@@ -97,7 +97,6 @@ class Lab:
         self._builds = 0
         self._counting, self._serving = threading.Lock(), threading.Lock()
         self._server_images: dict[Path, Image] = {}
-        self._registry: Registry | None = None
         self._watchdog = watchdog.start(self.engine, self.run)
         self.window = buildcache.Window(self.engine, self._tell_watchdog)
         self._reopen()
@@ -141,7 +140,6 @@ class Lab:
         """Remove all that this lab has put on the engine."""
         _open_labs.pop(self.slug, None)
         self._server_images.clear()
-        self._registry = None
         with suppress(Exception):  # an engine that is gone holds nothing of ours
             leftovers.remove(self.engine.docker, self.run)
         self._watchdog.dismiss()
@@ -184,22 +182,17 @@ class Lab:
         Raises:
             BuildError: its image does not build, for want of a network perhaps.
         """
-        self._registry = Registry(self, self.server_images(registry.DOCKERFILE)[0])
-        return self._registry
+        return Registry(self, self.server_images(registry.DOCKERFILE)[0])
 
-    def node(self, registry: Registry | None = None) -> Node:
+    def node(self, registry: Registry) -> Node:
         """Return a fresh node that pulls from a registry, to be started by `with`.
 
-        Without a registry it is the one that the lab has made last. The node's image is built once.
+        The node's image is built once.
 
         Raises:
             BuildError: its image does not build, for want of a network perhaps.
-            ContainerError: the lab has no registry.
         """
-        chosen = registry or self._registry
-        if chosen is None:
-            raise ContainerError("A node pulls from a registry: open one by `with lab.registry()`.")
-        return Node(self, self.server_images(node.DOCKERFILE)[0], chosen)
+        return Node(self, self.server_images(node.DOCKERFILE)[0], registry)
 
     def server_images(self, *dockerfiles: Path) -> tuple[Image, ...]:
         """Return the images of servers by their Dockerfiles, each built once, new ones together.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from .engine import talking_to
 from .errors import ContainerError, CouldNotMeasure
 from .registry import Blob, Pushed, Registry
+from .server import Server
 from .spans import span
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _refused() -> str:
     )
 
 
-class Node:
+class Node(Server):
     """A node of a lab's that pulls from its registry: started and removed by `with`.
 
     Its image is one that was built from `DOCKERFILE`; see `Lab.node`. Its store is empty at first,
@@ -135,24 +136,11 @@ class Node:
     """
 
     def __init__(self, lab: Lab, image: Image, registry: Registry) -> None:
-        self._container = lab.start(
-            image,
-            ready="successfully booted",
-            options={
-                "network_mode": "bridge",
-                "cap_add": list(CAPABILITIES),
-                "security_opt": list(SECURITY),
-            },
-        )
+        rights = {"cap_add": list(CAPABILITIES), "security_opt": list(SECURITY)}
+        super().__init__(lab, image, ready="successfully booted", options=rights)
         self._registry = registry
         self._address = ""
         self.snapshotter = ""
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
     def start(self) -> Self:
         """Start the node and wait until its containerd answers.
@@ -162,7 +150,7 @@ class Node:
             CouldNotMeasure: it may not mount, so that it cannot unpack an image.
         """
         try:
-            self._container.start()
+            super().start()
             self._address = self._container.bridge_address()
             found = _SNAPSHOTTER.search(self._container.log_text())
             self.snapshotter = found[1] if found else "none"
@@ -172,10 +160,6 @@ class Node:
             self.stop()  # `with` does not end what did not begin
             raise
         return self
-
-    def stop(self) -> None:
-        """Remove the node, with its store."""
-        self._container.stop()
 
     def pull(self, image: Pushed | str) -> Pull:
         """Pull an image and unpack it, as a node does before it starts a container.
@@ -195,10 +179,10 @@ class Node:
         since = self._registry.mark()
         told = parse_pull(self._run("pull", reference, self.snapshotter))
         manifest = self._registry.manifest(named[1], told.target)
-        of_image = {manifest.config.digest, *(layer.digest for layer in manifest.layers)}
+        of_image = {blob.digest for blob in manifest.blobs}
         awaiting = [digest for digest in told.arrived if digest in of_image]
         blobs = self._registry.served(since, client=self._address, awaiting=awaiting)
-        return Pull(told.seconds, merged(blobs), manifest.digest, manifest.config.digest)
+        return Pull(told.seconds, merged(blobs), manifest.digest, manifest.config_digest)
 
     def _run(self, *command: str) -> str:
         from docker.errors import APIError

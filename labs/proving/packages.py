@@ -11,16 +11,16 @@ import io
 import re
 import tarfile
 import time
-import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from . import wheels
 from .engine import talking_to
-from .errors import ContainerError, CouldNotMeasure
+from .errors import ContainerError
+from .server import LOG_SECONDS, LoggedServer, between
 
 if TYPE_CHECKING:
     from .image import Image
@@ -38,12 +38,8 @@ PACKAGES = ("greeting", "farewell", "weather")
 PAYLOAD_BYTES = 300_000
 """How many random bytes a package installs: no compression makes its download smaller."""
 
-LOG_SECONDS = 10.0
-"""How long the engine is given to pass on what the server has logged, after a mark."""
-
 _ROOT = "/srv"
 _ANSWER = re.compile(r"^[A-Z]+ (\S+) (\d{3}) (\d+)$", re.MULTILINE)
-_MARK = "/mark/"
 
 
 @dataclass(frozen=True)
@@ -62,29 +58,6 @@ def parse_requests(log: str) -> tuple[Request, ...]:
     )
 
 
-def between(requests: Iterable[Request], since: str, until: str) -> tuple[Request, ...]:
-    """Return the requests between two marks, without other marks.
-
-    Raises:
-        CouldNotMeasure: one of the marks is not among the requests. The sentence tells a log that
-            is late, which has no end mark yet, from one that never had the first.
-    """
-    listed = list(requests)
-    paths = [request.path for request in listed]
-    if _MARK + until not in paths:
-        raise CouldNotMeasure(
-            "The package server's log does not tell the mark to count to: the engine passes it on "
-            "late. Measure again when the engine has less to do."
-        )
-    if _MARK + since not in paths:
-        raise CouldNotMeasure(
-            "The package server's log does not have the mark to count from; "
-            "take one with `mark()` from the same server, before the build."
-        )
-    first, last = paths.index(_MARK + since), paths.index(_MARK + until)
-    return tuple(request for request in listed[first:last] if not request.path.startswith(_MARK))
-
-
 def downloaded_bytes(requests: Iterable[Request], ending: str = ".deb") -> int:
     """Return the body bytes of the files with this ending that were sent, whole or in part."""
     sent = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
@@ -95,37 +68,14 @@ def downloaded_bytes(requests: Iterable[Request], ending: str = ".deb") -> int:
     )
 
 
-class PackageServer:
+class PackageServer(LoggedServer):
     """A package server of a lab's: started and removed by `with`.
 
     Its image is one that was built from `DOCKERFILE`; see `Lab.package_server`.
     """
 
     def __init__(self, lab: Lab, image: Image) -> None:
-        self._container = lab.start(
-            image,
-            ready="start worker process ",
-            options={"network_mode": "bridge"},
-        )
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> Self:
-        """Start the server and wait until it answers; it has nothing to serve yet.
-
-        Raises:
-            ContainerError: it does not start.
-        """
-        self._container.start()
-        return self
-
-    def stop(self) -> None:
-        """Remove the server, with all that it serves."""
-        self._container.stop()
+        super().__init__(lab, image, ready="start worker process ")
 
     @property
     def address(self) -> str:
@@ -186,11 +136,8 @@ class PackageServer:
             }
         )
 
-    def mark(self) -> str:
-        """Draw a line under what was served so far, and return its name for `served`."""
-        word = uuid.uuid4().hex[:12]
+    def _draw(self, word: str) -> None:
         self._run("mark", word)
-        return word
 
     def served(self, since: str) -> tuple[Request, ...]:
         """Return the requests that were answered after a mark, up to now.
@@ -201,10 +148,7 @@ class PackageServer:
         Raises:
             CouldNotMeasure: the log does not tell the mark, or not its end within `LOG_SECONDS`.
         """
-        until = self.mark()
-        by = time.monotonic() + LOG_SECONDS
-        while _MARK + until not in (log := self._log()) and time.monotonic() < by:
-            time.sleep(0.05)
+        log, until = self._log_with_mark(time.monotonic() + LOG_SECONDS)
         return between(parse_requests(log), since, until)
 
     def downloaded_bytes(self, since: str, ending: str = ".deb") -> int:
@@ -214,12 +158,6 @@ class PackageServer:
             CouldNotMeasure: the log does not tell.
         """
         return downloaded_bytes(self.served(since), ending)
-
-    def _log(self) -> str:
-        """Return the access log; what nginx has to say besides goes to standard error."""
-        with talking_to(self._container.engine):
-            logs = self._container.get_wrapped_container().logs(stdout=True, stderr=False)
-        return bytes(logs).decode(errors="replace")
 
     def _run(self, *command: str) -> None:
         from docker.errors import APIError

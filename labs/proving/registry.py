@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from .engine import LOOPBACK, talking_to
 from .errors import ContainerError, CouldNotMeasure
+from .server import LOG_SECONDS, MARK, LoggedServer, between
 
 if TYPE_CHECKING:
     from .image import Image
@@ -27,9 +27,6 @@ DOCKERFILE = Path("apps/registry/Dockerfile")
 """The registry's Dockerfile within `labs/images`, which is its build context."""
 
 PORT = 5000
-
-LOG_SECONDS = 10.0
-"""How long the engine is given to pass on what the registry has logged."""
 
 MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
@@ -44,7 +41,6 @@ _ANSWER = re.compile(
     r'^(\S+) - \S+ \[[^\]]+\] "([A-Z]+) (\S+) HTTP/[\d.]+" (\d{3}) (\d+)', re.MULTILINE
 )
 _BLOB = re.compile(r"^/v2/.+/blobs/(sha256:[0-9a-f]{64})(?:\?.*)?$")
-_MARK = "/mark/"
 
 
 @dataclass(frozen=True)
@@ -67,16 +63,13 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class Pushed:
-    """An image in a registry.
+class Manifest:
+    """An image manifest of one platform (OCI image spec), with its own digest.
 
-    `reference` is how a node names it by its tag, `by_digest` by its manifest.
     `layers` are the compressed layers from the base up.
     """
 
-    reference: str
-    by_digest: str
-    manifest_digest: str
+    digest: str
     config: Blob
     layers: tuple[Blob, ...]
 
@@ -97,12 +90,20 @@ class Pushed:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """An image manifest of one platform (OCI image spec), with its own digest."""
+class Pushed(Manifest):
+    """An image in a registry; `reference` is how a node names it by its tag."""
 
-    digest: str
-    config: Blob
-    layers: tuple[Blob, ...]
+    reference: str
+
+    @property
+    def manifest_digest(self) -> str:
+        """The digest of the image's manifest."""
+        return self.digest
+
+    @property
+    def by_digest(self) -> str:
+        """How a node names the image by its manifest, which no later push changes."""
+        return f"{self.reference.rpartition(':')[0]}@{self.digest}"
 
 
 def parse_answers(log: str) -> tuple[Answer, ...]:
@@ -111,28 +112,6 @@ def parse_answers(log: str) -> tuple[Answer, ...]:
         Answer(client, method, path, int(status), int(sent))
         for client, method, path, status, sent in _ANSWER.findall(log)
     )
-
-
-def between(answers: Iterable[Answer], since: str, until: str) -> tuple[Answer, ...]:
-    """Return the answers between two marks, without other marks.
-
-    Raises:
-        CouldNotMeasure: one of the marks is not among them.
-    """
-    listed = list(answers)
-    paths = [answer.path for answer in listed]
-    if _MARK + until not in paths:
-        raise CouldNotMeasure(
-            "The registry's log does not tell the mark to count to: the engine passes it on late. "
-            "Measure again when the engine has less to do."
-        )
-    if _MARK + since not in paths:
-        raise CouldNotMeasure(
-            "The registry's log does not have the mark to count from; "
-            "take one with `mark()` from the same registry, before the pull."
-        )
-    first, last = paths.index(_MARK + since), paths.index(_MARK + until)
-    return tuple(answer for answer in listed[first:last] if not answer.path.startswith(_MARK))
 
 
 def blobs_sent(answers: Iterable[Answer], client: str | None = None) -> tuple[Blob, ...]:
@@ -196,36 +175,15 @@ def split(name: str) -> tuple[str, str]:
     return repository, tag or "latest"
 
 
-class Registry:
+class Registry(LoggedServer):
     """A registry of a lab's: started and removed by `with`, with all that was pushed to it.
 
     Its image is one that was built from `DOCKERFILE`; see `Lab.registry`.
     """
 
     def __init__(self, lab: Lab, image: Image) -> None:
-        self._container = lab.start(
-            image, ports=(PORT,), ready="listening on", options={"network_mode": "bridge"}
-        )
+        super().__init__(lab, image, ports=(PORT,), ready="listening on")
         self._engine = lab.engine
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> Self:
-        """Start the registry and wait until it answers; it has no image yet.
-
-        Raises:
-            ContainerError: it does not start.
-        """
-        self._container.start()
-        return self
-
-    def stop(self) -> None:
-        """Remove the registry, with all its images."""
-        self._container.stop()
 
     @property
     def address(self) -> str:
@@ -267,13 +225,8 @@ class Registry:
                 ", its own loopback; look whether a proxy or a firewall keeps it from there."
             )
         manifest = self.manifest(repository, tag)
-        return Pushed(
-            reference=f"{self.address}/{repository}:{tag}",
-            by_digest=f"{self.address}/{repository}@{manifest.digest}",
-            manifest_digest=manifest.digest,
-            config=manifest.config,
-            layers=manifest.layers,
-        )
+        reference = f"{self.address}/{repository}:{tag}"
+        return Pushed(manifest.digest, manifest.config, manifest.layers, reference)
 
     def manifest(self, repository: str, reference: str) -> Manifest:
         """Return the manifest of a tag or digest, for the engine's platform where it has several.
@@ -291,11 +244,8 @@ class Registry:
             return self.manifest(repository, platform_digest(content, architecture))
         return read_manifest(str(answer.headers["Docker-Content-Digest"]), content)
 
-    def mark(self) -> str:
-        """Draw a line under what was served so far, and return its name for `served`."""
-        word = uuid.uuid4().hex[:12]
-        self._get(_MARK + word)
-        return word
+    def _draw(self, word: str) -> None:
+        self._get(MARK + word)
 
     def served(
         self, since: str, *, client: str | None = None, awaiting: Sequence[str] = ()
@@ -312,9 +262,7 @@ class Registry:
         """
         by = time.monotonic() + LOG_SECONDS
         while True:
-            until = self.mark()
-            while _MARK + until not in (log := self._log()) and time.monotonic() < by:
-                time.sleep(0.05)
+            log, until = self._log_with_mark(by)
             blobs = blobs_sent(between(parse_answers(log), since, until), client)
             late = set(awaiting) - {blob.digest for blob in blobs}
             if not late:
@@ -354,12 +302,6 @@ class Registry:
                 f"The registry does not answer at {url}: {error}. Look whether a firewall keeps "
                 "published ports from this machine."
             ) from error
-
-    def _log(self) -> str:
-        """Return the access log; what the registry has to say besides goes to standard error."""
-        with talking_to(self._engine):
-            logs = self._container.get_wrapped_container().logs(stdout=True, stderr=False)
-        return bytes(logs).decode(errors="replace")
 
 
 def push_error(answers: Iterable[Mapping[str, Any]]) -> str | None:
