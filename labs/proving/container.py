@@ -38,6 +38,7 @@ for stat in /proc/[0-9]*/stat; do
   printf '%s\t%s\n' "$line" "$args"
 done
 """
+_SOCKETS = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true"
 _STAT = re.compile(r"^(\d+) \((.*)\) (\S) (\d+) [^\t]*\t(.*)$", re.DOTALL)
 
 
@@ -273,27 +274,41 @@ class Container(DockerContainer):
         Raises:
             CouldNotMeasure: the container does not run.
         """
-        docker = self.engine.docker
-        with talking_to(self.engine), span("processes", self._called):
+        own = f"container:{self.get_container_id()}"
+        with span("processes", self._called):
+            listed = self._from_outside("processes", _PROCESSES, pid_mode=own, network_mode="none")
+        return _without_helper(parse_processes(listed))
+
+    def sockets(self) -> str:
+        """Return /proc/net/tcp and tcp6 as a helper in its network namespace sees them.
+
+        Raises:
+            CouldNotMeasure: the container does not run.
+        """
+        own = f"container:{self.get_container_id()}"
+        return self._from_outside("sockets", _SOCKETS, network_mode=own)
+
+    def _from_outside(self, what: str, script: str, **options: Any) -> str:
+        """Run a script in a helper container that shares namespaces with this one."""
+        with talking_to(self.engine):
             try:
-                listed = docker.containers.run(
+                told = self.engine.docker.containers.run(
                     self._helper_image,
-                    ["sh", "-c", _PROCESSES],
+                    ["sh", "-c", script],
                     entrypoint="",
-                    pid_mode=f"container:{self.get_container_id()}",
-                    network_mode="none",
                     labels=self._labels,
                     remove=True,
+                    **options,
                 )
             except APIError as error:
                 raise CouldNotMeasure(
-                    f"The container's processes cannot be seen: {error.explanation}"
+                    f"The container's {what} cannot be seen: {error.explanation}"
                 ) from error
             except HelperError as error:  # the helper dies with the namespace it looks at
                 raise CouldNotMeasure(
-                    "The container ended while its processes were being listed."
+                    f"The container ended while its {what} were being listed."
                 ) from error
-        return _without_helper(parse_processes(listed.decode(errors="replace")))
+        return bytes(told).decode(errors="replace")
 
     def process(self, pid: int) -> Process:
         """Return one process of the container by its PID there.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from docker.types import Mount
 
-from . import bases, leftovers
+from . import leftovers
 from .container import Container
 from .engine import talking_to
 from .errors import ContainerError, CouldNotMeasure
+from .lab import Figures, Measured, NotMeasured
 
 if TYPE_CHECKING:
+    import httpx
+
     from .image import Image
     from .lab import Lab
 
@@ -67,20 +70,24 @@ def guestbook(lab: Lab, image: Image, **arguments: Any) -> Container:
     return lab.start(image, ports=[GUESTBOOK_PORT], **arguments)
 
 
+def _asked(app: Container, path: str) -> httpx.Response:
+    import httpx
+
+    try:
+        return httpx.get(
+            f"http://{app.address(GUESTBOOK_PORT)}{path}", timeout=10
+        ).raise_for_status()
+    except httpx.HTTPError as error:
+        raise CouldNotMeasure(f"The guestbook does not answer {path}: {error}.") from error
+
+
 def entries_of(app: Container) -> int:
     """Return how many entries a guestbook has.
 
     Raises:
         CouldNotMeasure: it does not tell.
     """
-    import httpx
-
-    url = f"http://{app.address(GUESTBOOK_PORT)}/entries"
-    try:
-        answer = httpx.get(url, timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
-        raise CouldNotMeasure(f"The guestbook does not tell its entries: {error}.") from error
-    return len(answer.json()["entries"])
+    return len(_asked(app, "/entries").json()["entries"])
 
 
 def write_entries(app: Container, count: int) -> None:
@@ -115,13 +122,7 @@ def greeting_of(app: Container) -> str:
     Raises:
         CouldNotMeasure: it does not.
     """
-    import httpx
-
-    try:
-        answer = httpx.get(f"http://{app.address(GUESTBOOK_PORT)}/", timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
-        raise CouldNotMeasure(f"The guestbook does not greet: {error}.") from error
-    return answer.text.partition(":")[0]
+    return _asked(app, "/").text.partition(":")[0]
 
 
 def promotion(
@@ -204,37 +205,26 @@ def answers(
     return False
 
 
-def largest_surface(
-    lab: Lab, images: Sequence[Image], *, settle_seconds: float = 4.0
-) -> dict[str, int]:
-    """Count what an attacker finds in each image and its container; return the largest of each."""
-    counted = []
-    for image in images:
-        with lab.start(image) as app:
-            time.sleep(settle_seconds)  # until all that it starts has started
-            counted.append(
-                {
-                    "processes": len(app.processes()),
-                    "packages": len(image.contents.packages),
-                    "setuid": len(image.contents.setuid),
-                    "ports": len(listening_ports(lab, app)),
-                }
-            )
-    return {name: max(counts[name] for counts in counted) for name in counted[0]}
+def surface(lab: Lab, image: Image, *, settle_seconds: float = 4.0) -> dict[str, int]:
+    """Count what an attacker finds in an image and in its container."""
+    with lab.start(image) as app:
+        time.sleep(settle_seconds)  # until all that it starts has started
+        return {
+            "processes": len(app.processes()),
+            "packages": len(image.contents.packages),
+            "setuid": len(image.contents.setuid),
+            "ports": len(parse_listening(app.sockets())),
+        }
 
 
-def listening_ports(lab: Lab, app: Container) -> tuple[int, ...]:
-    """Return the TCP ports on which a container listens, seen from its network namespace."""
-    slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
-    with talking_to(lab.engine):
-        table: bytes = lab.engine.docker.containers.run(
-            slim,
-            ["sh", "-c", "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true"],
-            network_mode=f"container:{app.get_container_id()}",
-            labels=leftovers.label(lab.run),
-            remove=True,
-        )
-    return parse_listening(table.decode())
+def largest(*counted: Measured) -> Measured:
+    """Return the largest of each figure, or why one of the images could not be measured."""
+    figures: list[Figures] = []
+    for measured in counted:
+        if isinstance(measured, NotMeasured):
+            return measured
+        figures.append(measured)
+    return {name: max(counts[name] for counts in figures) for name in figures[0]}
 
 
 def parse_listening(table: str) -> tuple[int, ...]:
