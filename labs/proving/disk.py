@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,7 +35,9 @@ _FULL = re.compile(
 _ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 _NUMBERED = re.compile(r"^#(\d+) (ERROR\b)?")
 _PLENTY_BYTES = 2 * 1000**3
-_TRIES = 5
+_TRIES_SECONDS = 20.0
+_PAUSE_SECONDS = 0.5
+_ROOM_BYTES = 1_000_000
 
 CURE = (
     "Free some space: `docker system df` tells what holds it, `docker builder prune` empties the "
@@ -59,24 +62,31 @@ def is_full(progress: str) -> bool:
 
 def sentence(engine: Engine) -> str:
     """Return that the engine's disk is full, how much it has where that can be told, and a cure."""
-    root, usage = "", None
-    with suppress(Exception):  # an engine without space may not answer: the sentence comes anyway
-        info = engine.docker.info()
-        root = str(info.get("DockerRootDir") or "")
-        if _is_here(info.get("Name"), info.get("KernelVersion")):
-            usage = shutil.disk_usage(root)
+    root, usage = _data_root(engine)
     told = ["The engine's disk is full."]
-    if usage is not None and usage.free > _PLENTY_BYTES:
+    if usage is not None and usage[0] > _PLENTY_BYTES:
         told = [
             "There was no space left, though the engine's disk has some: the work needs more than "
             "that for a while, or it fills a small place such as /dev/shm."
         ]
     if usage is not None:
-        free, total = humanize(usage.free, "B"), humanize(usage.total, "B")
+        free, total = (humanize(size, "B") for size in usage)
         told.append(f"Its data lie in {root}, where {free} of {total} are free at this moment.")
     elif root:
         told.append(f"Its data lie in {root} on the engine's machine.")
     return " ".join([*told, CURE])
+
+
+def _data_root(engine: Engine) -> tuple[str, tuple[int, int] | None]:
+    """Return where an engine keeps its data, with the free and all bytes of a disk of ours."""
+    root, usage = "", None
+    with suppress(Exception):  # an engine without space may not answer: the rest goes on anyway
+        info = engine.docker.info()
+        root = str(info.get("DockerRootDir") or "")
+        if _is_here(info.get("Name"), info.get("KernelVersion")):
+            found = shutil.disk_usage(root)
+            usage = found.free, found.total
+    return root, usage
 
 
 def _is_here(name: str | None, kernel: str | None) -> bool:
@@ -143,11 +153,15 @@ def give_back(engine: Engine, dockerfile: str) -> int:
 def _have_garbage_collected(engine: Engine) -> None:
     """Have the engine remove half a context, which no record tells of and no prune removes.
 
-    BuildKit 0.8 lets go of it when a later build ends, whether or not that fails, and cannot write
-    even that down at first: up to three builds were needed.
+    BuildKit 0.8 lets go of it some time after a later build has ended, whether or not that fails,
+    and cannot write even that down at first: up to three builds were needed, and builds without a
+    pause between them were over before any of it was done. A build that could be written down, in
+    the last page of the disk, does not tell that anything was let go of.
     """
     command = [*engine.builder.command(), "--progress=plain", "-"]
-    for _ in range(_TRIES):
+    end = time.monotonic() + _TRIES_SECONDS
+    written = 0
+    while time.monotonic() < end:
         ended = subprocess.run(
             command,
             input="FROM scratch\nCOPY nothing /\n",
@@ -156,5 +170,8 @@ def _have_garbage_collected(engine: Engine) -> None:
             text=True,
             check=False,
         )
-        if not is_told_in(ended.stdout + ended.stderr):
+        written = written + 1 if not is_told_in(ended.stdout + ended.stderr) else 0
+        _, usage = _data_root(engine)
+        if written and (written > 1 if usage is None else usage[0] > _ROOM_BYTES):
             return
+        time.sleep(_PAUSE_SECONDS)
