@@ -1,7 +1,7 @@
 """BuildKit's progress is read as facts: which step, from the cache or not, and why it broke."""
 
 import pytest
-from proving.image import Step, begins_with_nothing, failure, parse_steps
+from proving.image import Step, begins_with_nothing, failure, parse_steps, parse_written
 
 BUILDERS = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "docker-28.5"])
 """BuildKit 0.8 within the engine, and two releases of buildx (0.13, 0.29)."""
@@ -68,3 +68,12 @@ def test_a_failure_before_the_first_step_quotes_the_end():
 def test_an_image_from_scratch_has_no_base(dockerfile, expected):
     """It is the last stage that counts, and what that stands on."""
     assert expected == begins_with_nothing(dockerfile)
+
+
+def test_an_image_that_could_not_be_named_is_told_by_its_id():
+    """A disk that is full may take the image and not its name."""
+    written = f"sha256:{'a' * 64}"
+    progress = f"#7 exporting to image\n#7 writing image {written} done\n#7 naming to x\n"
+
+    assert (written,) == parse_written(progress)
+    assert () == parse_written("#7 ERROR: no space left on device")

@@ -81,3 +81,17 @@ def test_what_cannot_be_removed_is_no_error(status):
     images = Images([refused(APIError, status)])
 
     assert not leftovers._gone(leftovers._Tag(client_of(images), "proving-ground-run/r:a-1"))
+
+
+def test_only_an_image_without_a_name_is_removed_by_its_id():
+    """Another build may have named the same image meanwhile, or an earlier one before."""
+    images = Images([])
+    listed = [
+        {"Id": "sha256:named", "RepoTags": ["somebody/else:1"]},
+        {"Id": "sha256:nameless", "RepoTags": ["<none>:<none>"]},
+        {"Id": "sha256:stranger", "RepoTags": []},
+    ]
+    images.images = lambda **_: listed
+
+    assert 1 == leftovers.remove_nameless(client_of(images), ["sha256:named", "sha256:nameless"])
+    assert [False] == images.forced

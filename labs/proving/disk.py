@@ -35,7 +35,8 @@ _FULL = re.compile(
 _ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 _NUMBERED = re.compile(r"^#(\d+) (ERROR\b)?")
 _PLENTY_BYTES = 2 * 1000**3
-_TRIES_SECONDS = 20.0
+_TRIES_SECONDS = 6.0
+_WRITTEN_ENOUGH = 4
 _PAUSE_SECONDS = 0.5
 _ROOM_BYTES = 1_000_000
 
@@ -172,6 +173,7 @@ def _have_garbage_collected(engine: Engine) -> None:
         )
         written = written + 1 if not is_told_in(ended.stdout + ended.stderr) else 0
         _, usage = _data_root(engine)
-        if written and (written > 1 if usage is None else usage[0] > _ROOM_BYTES):
+        has_room = usage is not None and usage[0] > _ROOM_BYTES
+        if written >= _WRITTEN_ENOUGH or (written and has_room):
             return
         time.sleep(_PAUSE_SECONDS)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from testcontainers.core.image import DockerImage
 
-from . import disk
+from . import disk, leftovers
 from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
 from .errors import BuildError, CouldNotMeasure, DiskFull
 from .spans import span
@@ -34,6 +34,7 @@ _ERROR = re.compile(r"^#(\d+) ERROR:? (.*)$")
 _OUTPUT = re.compile(r"^#(\d+) (?:[\d.]+ )(.*)$")
 _CONTEXT = re.compile(r"^#(\d+) \[internal\] load build context$")
 _TRANSFERRED = re.compile(r"^#(\d+) transferring context: ([\d.]+)\s*([kMG]?)i?B\b")
+_WRITTEN = re.compile(r"^#\d+ writing image (sha256:[0-9a-f]{64})\b")
 _FROM = re.compile(
     r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE | re.MULTILINE
 )
@@ -96,6 +97,11 @@ def parse_context_bytes(progress: str) -> int:
         if (match := _TRANSFERRED.match(line)) and match[1] in contexts
     ]
     return max(sent, default=0)
+
+
+def parse_written(progress: str) -> tuple[str, ...]:
+    """Return the images that a build has written, by their IDs, whether or not it named them."""
+    return tuple(match[1] for line in progress.splitlines() if (match := _WRITTEN.match(line)))
 
 
 def begins_with_nothing(dockerfile: str) -> bool:
@@ -365,6 +371,7 @@ class Image(DockerImage):
             full = ""
             if disk.is_full(progress):
                 full = f"{disk.sentence(self.engine)} "
+                leftovers.remove_nameless(self.engine.docker, parse_written(progress))
                 disk.give_back(self.engine, self._dockerfile().read_text(encoding="utf-8"))
             status = _EXIT_STATUS.findall(progress)
             raise BuildError(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RUN_LABEL = "proving-ground.run"
 IMAGES_OF_RUNS = "proving-ground-run"
 BASES = "proving-ground"
+_NO_NAME = "<none>:<none>"
 IN_USE_SECONDS = 5.0
 """How long what another clean-up is removing is given to be gone."""
 
@@ -137,6 +138,17 @@ def _remove_image(tag: _Tag) -> None:
 def remove_images(client: docker.DockerClient, tags: Iterable[str]) -> int:
     """Remove images by their names and return how many are gone."""
     return sum(_gone(_Tag(client, tag)) for tag in tags)
+
+
+def remove_nameless(client: docker.DockerClient, ids: Iterable[str]) -> int:
+    """Remove images, by their IDs, that have no name; return how many are gone.
+
+    A disk that is full may take an image and not its name.
+    """
+    nameless = {
+        image["Id"] for image in _images(client) if not set(image["RepoTags"] or []) - {_NO_NAME}
+    }
+    return sum(_gone(_Tag(client, found)) for found in set(ids) & nameless)
 
 
 def remove_bases(client: docker.DockerClient) -> int:

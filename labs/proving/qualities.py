@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from docker.types import Mount
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 GUESTBOOK_PORT = 8000
+WEB_PORT = 80
+SSH_PORT = 22
+SETTLE_SECONDS = 5.0
 GUESTBOOK_READY = "Booting worker"
 
 LIMITS: Mapping[str, Mapping[str, Any]] = {
@@ -205,16 +210,65 @@ def answers(
     return False
 
 
-def surface(lab: Lab, image: Image, *, settle_seconds: float = 4.0) -> dict[str, int]:
-    """Count what an attacker finds in an image and in its container."""
-    with lab.start(image) as app:
-        time.sleep(settle_seconds)  # until all that it starts has started
+def surface(lab: Lab, image: Image) -> dict[str, int]:
+    """Count what an attacker finds in an image and in its container, and what it does for us."""
+    with lab.start(image, ports=[SSH_PORT, WEB_PORT, GUESTBOOK_PORT]) as app:
         return {
+            "functions": len(_settled(app)),
             "processes": len(app.processes()),
             "packages": len(image.contents.packages),
             "setuid": len(image.contents.setuid),
             "ports": len(parse_listening(app.sockets())),
         }
+
+
+def _settled(app: Container) -> tuple[str, ...]:
+    """Return a container's functions as soon as no further one has come for some seconds."""
+    found, since = functions(app), time.monotonic()
+    while time.monotonic() - since < SETTLE_SECONDS:
+        time.sleep(0.5)
+        now = functions(app)
+        if now != found:
+            found, since = now, time.monotonic()
+    return found
+
+
+def functions(app: Container) -> tuple[str, ...]:
+    """Return which of the machine's four functions a container has, each by its own answer.
+
+    nginx answers a request, gunicorn one for the guestbook (through nginx, where that stands
+    before it), and the remote shell with its banner (RFC 4253, section 4.2). cron has no port: it
+    is there as long as its process is.
+    """
+    answers = {port: _answer(app, port) for port in (WEB_PORT, GUESTBOOK_PORT)}
+    found = {
+        "nginx": any(told and told[0].startswith("nginx") for told in answers.values()),
+        "gunicorn": any(told and told[1] == HTTPStatus.OK for told in answers.values()),
+        "sshd": _banner(app, SSH_PORT).startswith(b"SSH-2.0-"),
+        "cron": any(p.comm == "cron" and not p.is_zombie for p in app.processes()),
+    }
+    return tuple(name for name, works in found.items() if works)
+
+
+def _answer(app: Container, port: int) -> tuple[str, int] | None:
+    """Return the server's name and the status with which a port answers, or None."""
+    import httpx
+
+    try:
+        response = httpx.get(f"http://{app.address(port)}/", timeout=5)
+    except (CouldNotMeasure, httpx.TransportError):
+        return None
+    return response.headers.get("server", ""), response.status_code
+
+
+def _banner(app: Container, port: int) -> bytes:
+    """Return what a port says by itself when somebody connects, or nothing."""
+    host, _, number = app.address(port).rpartition(":")
+    try:
+        with socket.create_connection((host, int(number)), timeout=5) as connection:
+            return connection.recv(64)
+    except OSError:
+        return b""
 
 
 def largest(*counted: Measured) -> Measured:
