@@ -6,6 +6,8 @@
 | directive `timeline` | the timeline of a stop |
 | directive `build-timeline` | the timeline of a build: which steps ran, which were cached |
 | directive `layer-waterfall` | the layers of an image: bytes kept and bytes wasted |
+| directive `base-axes` | bases side by side: bytes, packages, executables, a shell |
+| directive `common-parent` | what a node has downloaded after each of several services |
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
 | directive `engines` | a claim on every engine that it was recorded on |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
@@ -38,6 +40,7 @@ from . import (
     base_axes,
     build_timeline,
     claims,
+    common_parent,
     drawing,
     layer_waterfall,
     recorded,
@@ -69,6 +72,7 @@ FIGURES: dict[str, Draw] = {
     "build-timeline": build_timeline.build_figure,
     "layer-waterfall": layer_waterfall.layer_figure,
     "base-axes": base_axes.base_figure,
+    "common-parent": common_parent.parent_figure,
 }
 """Every directive that draws a recorded result, or some arms of it, with what draws it."""
 

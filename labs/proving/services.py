@@ -1,0 +1,79 @@
+"""Several services that one node pulls, one after the other: what it downloads for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .attempt import attempt
+from .common_parent import DOWNLOADED_AFTER
+
+if TYPE_CHECKING:
+    from .image import Image
+    from .lab import Lab
+    from .node import Pull
+    from .registry import Pushed, Registry
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A service that was pushed to a registry and pulled by a node.
+
+    `layers_added` is how many layers its image has on top of the base that a lab was given;
+    `works` tells whether its container came to an end with exit status 0.
+    """
+
+    pushed: Pushed
+    pull: Pull
+    layers_added: int
+    works: bool
+
+    @property
+    def package_layers(self) -> tuple[str, ...]:
+        """The digests of the layers between the base and the last one, which is the service."""
+        added = self.pushed.layers[len(self.pushed.layers) - self.layers_added :]
+        return tuple(blob.digest for blob in added[:-1])
+
+    @property
+    def package_bytes(self) -> int:
+        """The bytes of these layers that the registry has sent to the node."""
+        return sum(
+            blob.transfer_bytes for blob in self.pull.blobs if blob.digest in self.package_layers
+        )
+
+
+def ship(lab: Lab, registry: Registry, images: Iterable[Image]) -> list[Shipped]:
+    """Push images in turn and have one node that has nothing pull each, while the next is built.
+
+    `images` may be a generator that builds them: it is asked for the next one in this thread.
+
+    Raises:
+        ContainerError: an image was not pushed, or not pulled.
+        CouldNotMeasure: the node may not unpack, or the registry's log does not tell.
+    """
+    with lab.node(registry) as node, ThreadPoolExecutor(1) as pool:
+
+        def one(number: int, image: Image) -> Shipped:
+            works = attempt(lab, image).exit_status == 0
+            pushed = registry.push(image, f"service-{number}:1")
+            return Shipped(pushed, node.pull(pushed), image.layers_added, works)
+
+        waiting = [pool.submit(one, *numbered) for numbered in enumerate(images, start=1)]
+        return [future.result() for future in waiting]
+
+
+def figures(services: Sequence[Shipped]) -> dict[str, Any]:
+    """Return what a node has downloaded for the services, in bytes, and what it has after each."""
+    served = [service.pull.served_bytes for service in services]
+    return {
+        "working": sum(service.works for service in services),
+        "first_bytes": served[0],
+        "first_package_bytes": services[0].package_bytes,
+        "later_bytes": sum(served[1:]),
+        "served_bytes": sum(served),
+        "package_bytes": sum(service.package_bytes for service in services),
+        "package_layers": len({service.package_layers for service in services}),
+        DOWNLOADED_AFTER: [sum(served[:number]) for number in range(1, len(served) + 1)],
+    }
