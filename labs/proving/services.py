@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .attempt import attempt
 from .common_parent import DOWNLOADED_AFTER
 
 if TYPE_CHECKING:
@@ -21,20 +20,19 @@ if TYPE_CHECKING:
 class Shipped:
     """A service that was pushed to a registry and pulled by a node.
 
-    `layers_added` is how many layers its image has on top of the base that a lab was given;
-    `works` tells whether its container came to an end with exit status 0.
+    `layers_added` is how many layers its image has on top of the base that the lab was given.
     """
 
+    image: Image
     pushed: Pushed
     pull: Pull
     layers_added: int
-    works: bool
 
     @property
     def package_layers(self) -> tuple[str, ...]:
         """The digests of the layers between the base and the last one, which is the service."""
-        added = self.pushed.layers[len(self.pushed.layers) - self.layers_added :]
-        return tuple(blob.digest for blob in added[:-1])
+        layers = self.pushed.layers
+        return tuple(blob.digest for blob in layers[len(layers) - self.layers_added : -1])
 
     @property
     def package_bytes(self) -> int:
@@ -56,9 +54,8 @@ def ship(lab: Lab, registry: Registry, images: Iterable[Image]) -> list[Shipped]
     with lab.node(registry) as node, ThreadPoolExecutor(1) as pool:
 
         def one(number: int, image: Image) -> Shipped:
-            works = attempt(lab, image).exit_status == 0
             pushed = registry.push(image, f"service-{number}:1")
-            return Shipped(pushed, node.pull(pushed), image.layers_added, works)
+            return Shipped(image, pushed, node.pull(pushed), image.layers_added)
 
         waiting = [pool.submit(one, *numbered) for numbered in enumerate(images, start=1)]
         return [future.result() for future in waiting]
@@ -68,7 +65,6 @@ def figures(services: Sequence[Shipped]) -> dict[str, Any]:
     """Return what a node has downloaded for the services, in bytes, and what it has after each."""
     served = [service.pull.served_bytes for service in services]
     return {
-        "working": sum(service.works for service in services),
         "first_bytes": served[0],
         "first_package_bytes": services[0].package_bytes,
         "later_bytes": sum(served[1:]),
