@@ -83,7 +83,7 @@ def _grid(heights: Axis) -> Iterable[str]:
             f'stroke-opacity="{opacity}"/>'
         )
         if tick:
-            yield _words("0", y - 3, _told(tick), "start", "normal")
+            yield _words("0.8%", y - 3, _told(tick), "start", "normal")
 
 
 def _services(axis: Axis) -> Iterable[str]:
