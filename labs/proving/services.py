@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,22 +43,29 @@ class Shipped:
 
 
 def ship(lab: Lab, registry: Registry, images: Iterable[Image]) -> list[Shipped]:
-    """Push images in turn and have one node that has nothing pull each, while the next is built.
+    """Push images in turn and have one node that has nothing pull them in the same order.
 
-    `images` may be a generator that builds them: it is asked for the next one in this thread.
+    `images` may be a generator that builds them: while an image is pulled, the next one is pushed,
+    and the one after it is built in this thread.
 
     Raises:
         ContainerError: an image was not pushed, or not pulled.
         CouldNotMeasure: the node may not unpack, or the registry's log does not tell.
     """
-    with lab.node(registry) as node, ThreadPoolExecutor(1) as pool:
+    with (
+        lab.node(registry) as node,
+        ThreadPoolExecutor(1) as pushing,
+        ThreadPoolExecutor(1) as pulling,
+    ):
 
-        def one(number: int, image: Image) -> Shipped:
-            pushed = registry.push(image, f"service-{number}:1")
-            return Shipped(image, pushed, node.pull(pushed), image.layers_added)
+        def pull(image: Image, pushed: Future[Pushed]) -> Shipped:
+            return Shipped(image, pushed.result(), node.pull(pushed.result()), image.layers_added)
 
-        waiting = [pool.submit(one, *numbered) for numbered in enumerate(images, start=1)]
-        return [future.result() for future in waiting]
+        shipped = []
+        for number, image in enumerate(images, start=1):
+            pushed = pushing.submit(registry.push, image, f"service-{number}:1")
+            shipped.append(pulling.submit(pull, image, pushed))
+        return [service.result() for service in shipped]
 
 
 def figures(services: Sequence[Shipped]) -> dict[str, Any]:
