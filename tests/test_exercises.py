@@ -18,6 +18,7 @@ from proving.lab import Lab
 from proving.paths import LABS
 
 CACHE, SIZE, PROCESSES = "03-layers-and-cache", "04-layer-size", "09-process-management"
+SETTINGS = "08-runtime-configuration"
 
 
 def on_engine(test: Callable[..., None]) -> Callable[..., None]:
@@ -321,3 +322,52 @@ class TestProcessManagement:
 
         assert Outcome.FAILED == found.outcome
         assert "RUN false" in found.sentence
+
+
+class TestRuntimeConfiguration:
+    """Chapter 8: what reaches the application, and what it does where something is missing."""
+
+    @on_engine
+    def test_the_start_fails_with_its_reason(self):
+        """A script in the image has the last word about the setting."""
+        found = answer(SETTINGS, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert "says that it is Oslo" in found.sentence
+
+    @on_engine
+    def test_the_solution_passes(self):
+        """All arrives, and a missing setting is named at once."""
+        assert Outcome.PASSED == answer(SETTINGS, "solution").outcome
+
+    @on_engine
+    def test_half_a_solution_gets_the_next_hint(self, turns):
+        """With the setting mended, the arguments are found to be split, then that it is missed."""
+        script = turns / SETTINGS / "start" / "entrypoint.sh"
+        mend(script, ('export STATION="Oslo"\n', ""))
+        split = answer(SETTINGS, "start")
+        mend(script, ("$@", '"$@"'))
+        late = answer(SETTINGS, "start")
+
+        assert [Outcome.HINT, Outcome.HINT] == [split.outcome, late.outcome]
+        assert "'wind', 'and', 'rain'" in split.sentence
+        assert "fails at the first request" in late.sentence
+
+    @on_engine
+    def test_another_way_passes_too(self, turns):
+        """The application may look for its setting by itself, and the script may go."""
+        folder = turns / SETTINGS / "start"
+        mend(
+            folder / "Dockerfile",
+            ('["/app/entrypoint.sh"]', '["python", "/app/app.py"]'),
+        )
+        mend(
+            folder / "app.py",
+            (
+                "\n\ndef application",
+                '\nif "STATION" not in os.environ:\n'
+                '    sys.exit("STATION is not set")\n\n\ndef application',
+            ),
+        )
+
+        assert Outcome.PASSED == answer(SETTINGS, "start").outcome

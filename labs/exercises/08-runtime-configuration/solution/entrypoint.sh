@@ -1,0 +1,5 @@
+#!/bin/sh
+set -e
+
+: "${STATION:?is not set: which station is it?}"
+exec python /app/app.py "$@"

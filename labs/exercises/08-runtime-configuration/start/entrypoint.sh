@@ -1,0 +1,5 @@
+#!/bin/sh
+set -e
+
+export STATION="Oslo"
+exec python /app/app.py $@
