@@ -57,12 +57,17 @@ for attempt in {1..20}; do
   (
     exec 3<>"/dev/tcp/127.0.0.1/$0" &&
     printf 'GET %s HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' "$1" >&3 &&
-    cat <&3
+    cat <&3 &&
+    echo
   ) 2>/dev/null && break
   sleep 0.1
 done
 """
-"""For bash, which the SLIM base has: it needs no client, and opens connections by itself."""
+"""For bash, which the SLIM base has: it needs no client, and opens connections by itself.
+
+A line's end is put behind the answer: engines were seen to lose the last line of a short-lived
+container's output where it has none.
+"""
 
 
 def folder(slug: str) -> Path:
@@ -145,7 +150,7 @@ def request(
                 raise
             continue
         if answer:
-            return parse_answer(answer)
+            return parse_answer(answer.removesuffix(b"\n"))
     said = last_lines(app.log_text()) or "    (it has logged nothing)"
     if state.status == "running":
         raise ContainerError(
