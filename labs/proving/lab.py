@@ -220,6 +220,15 @@ class Lab:
         """Build one further arm of a claim."""
         return self.variants(claim_id, name)[0]
 
+    def built_with(self, claim_id: str, name: str, arguments: Mapping[str, str]) -> Image:
+        """Build an arm of a claim with build arguments of its own.
+
+        It is the arm of this name, also where `teeth` exchanges: what builds it is exchanged then.
+        """
+        self._began.setdefault(claim_id, time.monotonic())
+        file = Path(claim_id, name, "Dockerfile")
+        return self._build_files(claim_id, claims.IMAGES, [file], arguments)[0]
+
     def exchange(self, claim_id: str, **arms: Arm) -> dict[str, Arm]:
         """Return the arms of a claim, of which `teeth` has exchanged those that it exchanges.
 
@@ -266,7 +275,13 @@ class Lab:
                 raise ProvingError(f"Claim {claim_id} has no arm {file.parent.name!r}.")
         return self._build_files(claim_id, claims.IMAGES, files)
 
-    def _build_files(self, key: str, context: Path, files: Sequence[Path]) -> tuple[Image, ...]:
+    def _build_files(
+        self,
+        key: str,
+        context: Path,
+        files: Sequence[Path],
+        arguments: Mapping[str, str] | None = None,
+    ) -> tuple[Image, ...]:
         self._reopen()
         roles = list(dict.fromkeys(r for file in files for r in bases.roles_in(context / file)))
         self._roles.setdefault(key, set()).update(roles)
@@ -275,7 +290,14 @@ class Lab:
             self._make_ready(roles, progress.note)
             no_cache = os.environ.get(NO_CACHE_VARIABLE) == "1"
             images = [
-                self.image_of(key, context, file, no_cache=no_cache, on_line=progress.line)
+                self.image_of(
+                    key,
+                    context,
+                    file,
+                    arguments=arguments,
+                    no_cache=no_cache,
+                    on_line=progress.line,
+                )
                 for file in files
             ]
             with ThreadPoolExecutor(len(images)) as pool:
