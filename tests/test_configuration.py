@@ -4,6 +4,7 @@ import pytest
 from proving import configuration
 from proving.errors import CouldNotMeasure
 
+GIVEN = {"spaces": "two words", "star": "*", "empty": ""}
 TABLE = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1
@@ -27,23 +28,17 @@ LOG = """\
 class TestArguments:
     """Which of the given arguments are among those that came."""
 
-    GIVEN = {"spaces": "two words", "star": "*", "empty": ""}
-
     def test_what_comes_as_it_was_is_intact(self):
         """Whatever stands between them."""
         came = ["", "more", "*", "two words"]
 
-        assert {"spaces": True, "star": True, "empty": True} == configuration.intact(
-            self.GIVEN, came
-        )
+        assert {"spaces": True, "star": True, "empty": True} == configuration.intact(GIVEN, came)
 
     def test_what_was_split_or_is_gone_is_not(self):
         """Words that came apart are not the argument, and nothing is not an empty one."""
         came = ["two", "words", "bin", "etc"]
 
-        assert {"spaces": False, "star": False, "empty": False} == configuration.intact(
-            self.GIVEN, came
-        )
+        assert {"spaces": False, "star": False, "empty": False} == configuration.intact(GIVEN, came)
 
     def test_an_argument_that_came_once_counts_once(self):
         """Two equal ones were given, and one arrived."""
