@@ -236,23 +236,24 @@ def with_all_settings(lab: Lab, image: Image, settings: Mapping[str, str], path:
 
 
 def first_failure(
-    lab: Lab, image: Image, path: str, *, missing: str, after_seconds: float
+    lab: Lab, image: Image, path: str, *, settings: Mapping[str, str], after_seconds: float
 ) -> dict[str, Any]:
     """Start an application without its settings; tell when that shows, and how.
 
     Where it does not end by itself, it is asked for a path so many seconds after its start.
-    Its failure is then its end, or the first line of a traceback in its log; both times are the
-    engine's. `missing` is the name of a setting.
+    Its failure is its end, or the first line of a traceback in its log; both times are the
+    engine's. Meanwhile another container, with all settings, shows whether it works at all.
 
     Raises:
         CouldNotMeasure: it runs, and does not fail at the request.
     """
     with lab.start(image, ports=[PORT]) as app:
         began = time.monotonic()
+        works = with_all_settings(lab, image, settings, path)
         while app.state().status == "running" and time.monotonic() - began < after_seconds:
             time.sleep(0.1)
         healthy = answer(app, path="/health") != ""
-        named = missing in app.log_text()
+        log = app.log_text()
         if (ended_at := run_of(app).ended_at) is None:
             status = app.get(PORT, path)
             if not app.wait_for_log("^Traceback", seconds=_LOG_SECONDS):
@@ -262,18 +263,19 @@ def first_failure(
                 )
             first_request = f"status {status}" if status else "no answer"
             with talking_to(lab.engine):
-                log = app.get_wrapped_container().logs(timestamps=True).decode(errors="replace")
-            failed_at = first_line_at(log, "^Traceback")
+                stamped: bytes = app.get_wrapped_container().logs(timestamps=True)
+            failed_at = first_line_at(stamped.decode(errors="replace"), "^Traceback")
         else:
-            first_request, failed_at = "there is none: it has ended", ended_at
+            first_request, failed_at = "none: it has ended", ended_at
         state = app.state()
         return {
             "seconds": failed_at - run_of(app).started_at,
             "state": state.status,
             "exit_status": state.exit_status if state.status == "exited" else "none",
-            "names_setting": named,
+            "names_setting": any(name in log for name in settings),
             "healthy": healthy,
             "first_request": first_request,
+            "works_with_settings": works,
         }
 
 
