@@ -71,6 +71,15 @@ class TestTimes:
 
         assert 9.5 == pytest.approx(configuration.first_line_at(LOG, "^Traceback") - ready_at)
 
+    def test_an_end_may_be_noted_before_the_start(self):
+        """Docker 20.10 told of a shell's end 10 ms before its start: it took no time."""
+        assert 0.0 == configuration.seconds_between(100.01, 100.0)
+
+    def test_an_end_long_before_the_start_is_no_figure(self):
+        """Then the times are those of two runs, or of two clocks."""
+        with pytest.raises(CouldNotMeasure, match="before the start"):
+            configuration.seconds_between(100.0, 90.0)
+
     def test_a_log_without_such_a_line_tells_nothing(self):
         """Absence is no time."""
         with pytest.raises(CouldNotMeasure, match="No line"):

@@ -32,6 +32,7 @@ READY = "^ready"
 
 _TIMEOUT_SECONDS = 5
 _LOG_SECONDS = 20.0
+_NOTED_LATE_SECONDS = 1.0
 _LISTENING = "0A"
 """The state of a listening socket in /proc/net/tcp (proc_pid_net(5), TCP_LISTEN)."""
 
@@ -214,6 +215,20 @@ def _unix(timestamp: str) -> float:
     return (datetime.fromisoformat(shortened) - datetime.fromtimestamp(0, UTC)).total_seconds()
 
 
+def seconds_between(started_at: float, ended_at: float) -> float:
+    """Return the seconds from a start to an end by the engine's clock, and never less than none.
+
+    An engine notes a start a moment after it. A program that ends at once may end before the note.
+
+    Raises:
+        CouldNotMeasure: it ended long before, so that the two times do not belong together.
+    """
+    seconds = ended_at - started_at
+    if seconds < -_NOTED_LATE_SECONDS:
+        raise CouldNotMeasure(f"The engine tells of an end {-seconds:.1f} s before the start.")
+    return max(seconds, 0.0)
+
+
 def first_line_at(log: str, pattern: str) -> float:
     """Return when the engine took the first line of a log that matches, in Unix seconds.
 
@@ -269,7 +284,7 @@ def first_failure(
             first_request, failed_at = "none: it has ended", ended_at
         state = app.state()
         return {
-            "seconds": failed_at - run_of(app).started_at,
+            "seconds": seconds_between(run_of(app).started_at, failed_at),
             "state": state.status,
             "exit_status": state.exit_status if state.status == "exited" else "none",
             "names_setting": any(name in log for name in settings),
