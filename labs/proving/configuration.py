@@ -79,7 +79,7 @@ def served(
     others = {name: first for name, image in images.items() if image is not first}
     all_by_first = {**own, **_answers(lab, others, given)}
     return {
-        "config_digests": len({image.config_digest for image in images.values()}),
+        "config_digests": len({image.config_digest for image in set(images.values())}),
         "own_settings": _right(own, expected),
         "first_image_serves": _right(all_by_first, expected),
     }
