@@ -286,8 +286,10 @@ def save():
         sent += len(chunk)
         yield chunk
 contents = layers.read(save)
+found = archive.read(save, b"file-2-13399").stack[2].found
 print(json.dumps({
     "sent_bytes": sent,
+    "found": found,
     "files": len(contents.files),
     "unpacked_bytes": contents.unpacked_bytes,
     "transfer_bytes": contents.transfer_bytes,
@@ -298,7 +300,7 @@ print(json.dumps({
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="others count in other units")
 def test_an_image_of_a_gigabyte_takes_little_memory(tmp_path):
-    """40,000 files, one of them of 360 MB: no layer is held in memory, and no archive."""
+    """40,000 files, one of them of 360 MB, read and then searched: no layer is held in memory."""
     paths = os.pathsep.join([str(LABS), str(Path(__file__).parent)])
     result = subprocess.run(
         [sys.executable, "-c", MEASURED, str(tmp_path / "kept")],
@@ -309,8 +311,105 @@ def test_an_image_of_a_gigabyte_takes_little_memory(tmp_path):
     )
     found = json.loads(result.stdout)
 
-    assert found["sent_bytes"] >= 1_000_000_000
+    assert found["sent_bytes"] >= 2_000_000_000
+    assert [["usr/share/package-133/file-2-13399", False]] == found["found"]
     assert found["files"] > 40_000
     assert 3 * 13_400 * 16_000 + (360 << 20) == found["unpacked_bytes"]
     assert 1_000_000 < found["transfer_bytes"] < 100_000_000
     assert found["kibibytes"] * 1024 < 150_000_000
+
+
+class TestSearch:
+    """Wanted bytes are found in all that a layer's tar consists of, and their place is named."""
+
+    TOKEN = b"token-0123456789abcdef"
+
+    def found(self, *members, pieces=1000, pack=bytes):
+        """Search a layer that comes in pieces of a size."""
+        content = archive._Chunks(chunks(pack(tar(*members)), pieces))
+        return list(archive.read_layer(content, 0, self.TOKEN).found)
+
+    @pytest.mark.parametrize("pieces", [1, 7, 511, 512, 1000, 1 << 20])
+    @pytest.mark.parametrize("pack", [bytes, gzipped])
+    def test_the_content_of_files(self, pieces, pack):
+        """At the beginning, at the end and in the middle, in pieces of any size."""
+        found = self.found(
+            ("one", self.TOKEN + b" and more"),
+            ("two", b"another"),
+            ("etc/three", b"-" * 700 + self.TOKEN * 2),
+            ("four", b"x" * 1023 + self.TOKEN + b"x" * 3000),
+            ("five", self.TOKEN[:-1]),
+            pieces=pieces,
+            pack=pack,
+        )
+
+        assert [("one", True), ("etc/three", True), ("four", True)] == found
+
+    def test_over_the_border_of_what_is_read_at_once(self):
+        """A tar is read in pieces of a mebibyte, and a token may lie across their border."""
+        for before in (-2048, -530, -523, -513, -512, -500):
+            content = b"." * ((1 << 20) + before) + self.TOKEN + b"." * 5000
+
+            assert [("file", True)] == self.found(("file", content)), before
+
+    def test_two_files_that_only_together_have_it(self):
+        """What one file ends with and the next begins with is no finding: a header lies between."""
+        assert [] == self.found(("one", self.TOKEN[:9]), ("two", self.TOKEN[9:]))
+
+    def test_names_and_links(self):
+        """A name tells as much as a content."""
+        token = self.TOKEN.decode()
+        found = self.found(
+            directory(f"tmp/{token}"),
+            (f"tmp/{token}/file", b"-"),
+            symbolic_link("link", f"/tmp/{token}"),
+            ("app/.wh." + token, b""),
+            ("long/" * 30 + token, b"-"),
+        )
+        expected = [
+            f"tmp/{token}",
+            f"tmp/{token}/file",
+            "link",
+            f"app/.wh.{token}",
+            "long/" * 30 + token,
+        ]
+
+        assert [(path, False) for path in expected] == found
+
+    def test_a_name_that_its_header_has_in_two_parts(self):
+        """A name of up to 255 bytes may be cut at a slash (ustar), with other fields between."""
+        wanted = b"x" * 20 + b"/" + b"y" * 90
+        info = archive.tarfile.TarInfo("some/" * 8 + wanted.decode())
+        header = info.tobuf(archive.tarfile.USTAR_FORMAT)
+        found = archive.read_layer(archive._Chunks([header + bytes(1024)]), 0, wanted).found
+
+        assert wanted not in header
+        assert [(info.name, False)] == list(found)
+
+    def test_extended_attributes(self):
+        """They are in a header before the file's own."""
+        info = archive.tarfile.TarInfo("file")
+        info.pax_headers = {"SCHILY.xattr.user.token": self.TOKEN.decode()}
+
+        assert [("file", False)] == self.found(("before", b"-" * 600), info, ("after", b"-"))
+
+    def test_what_follows_the_last_file(self):
+        """It belongs to no file, and is part of the layer."""
+        layer = tar(("file", b"content")) + self.TOKEN
+        found = archive.read_layer(archive._Chunks([layer]), 0, self.TOKEN).found
+
+        assert [("", True)] == list(found)
+
+    def test_every_layer_of_an_image_and_its_documents(self):
+        """A file that a later layer removes is found where it is; an attestation is a document."""
+        stack = (BASE, tar(("token", self.TOKEN)), tar((".wh.token", b"")))
+        content = archives.oci([gzipped(layer) for layer in stack], config(stack))
+        image = archive.read(lambda: chunks(content), self.TOKEN)
+
+        assert [(), (("token", True),), ()] == [layer.found for layer in image.stack]
+        assert {"manifest.json", "index.json"} <= set(image.documents)
+        assert [weight(layer) for layer in stack] == [layer.transfer_bytes for layer in image.stack]
+
+    def test_without_anything_wanted_nothing_is_found(self):
+        """As for all who only want to know what an image weighs."""
+        assert () == layer_of(("token", self.TOKEN)).found

@@ -13,6 +13,7 @@ import stat
 import tarfile
 import threading
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -72,12 +73,25 @@ class Entry(NamedTuple):
     mode: int = stat.S_IFREG
 
 
+class Place(NamedTuple):
+    """Where in a layer some bytes were found.
+
+    `path` is without a leading slash, and empty for what follows the last file of the layer's tar.
+    `in_content` tells the content of a file from what the tar says of it: its name, the target of
+    a link, its owner or its extended attributes.
+    """
+
+    path: str
+    in_content: bool = True
+
+
 @dataclass(frozen=True)
 class Changeset:
     """What one layer adds, changes and removes, by path without a leading slash.
 
     `whiteouts` are the paths that it removes; of the directories in `opaque` it hides all that
     lower layers have in them.
+    `found` are the places of the bytes that were searched for, each once.
     """
 
     diff_id: str
@@ -86,6 +100,7 @@ class Changeset:
     whiteouts: frozenset[str] = frozenset()
     opaque: frozenset[str] = frozenset()
     databases: Mapping[str, bytes] = field(default_factory=dict)
+    found: tuple[Place, ...] = ()
 
     @cached_property
     def unpacked_bytes(self) -> int:
@@ -95,23 +110,31 @@ class Changeset:
 
 @dataclass(frozen=True)
 class Archive:
-    """An image's configuration (OCI image spec, "Image Configuration"), and its layers in order."""
+    """An image's configuration (OCI image spec, "Image Configuration"), and its layers in order.
+
+    `documents` are all files of the archive that are no layers, by name: the configuration again,
+    manifests, and attestations where the image has any.
+    """
 
     config: Mapping[str, Any]
     stack: tuple[Changeset, ...]
+    documents: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def read(save: Callable[[], Iterable[bytes]]) -> Archive:
+def read(save: Callable[[], Iterable[bytes]], wanted: bytes = b"") -> Archive:
     """Return what an image is made of; `save` gives its archive, as `docker save` does, in chunks.
+
+    Where bytes are `wanted`, each layer tells at which places it has them, as they are: what is
+    compressed or encoded within a file is not found.
 
     Raises:
         CouldNotMeasure: the archive is none of an image, or a layer is compressed by a codec
             that cannot be read here.
     """
     try:
-        documents, changesets = _read_archive(save(), _Kept())
+        documents, changesets = _read_archive(save(), _Kept(), wanted)
     except _NotTheLayer:
-        documents, changesets = _read_archive(save(), None)
+        documents, changesets = _read_archive(save(), None, wanted)
     config = _config(documents)
     order = config["rootfs"]["diff_ids"]
     missing = [diff_id for diff_id in order if diff_id not in changesets]
@@ -119,7 +142,7 @@ def read(save: Callable[[], Iterable[bytes]]) -> Archive:
         raise CouldNotMeasure(
             f"The engine's archive of the image lacks {len(missing)} of its {len(order)} layers."
         )
-    return Archive(config, tuple(changesets[diff_id] for diff_id in order))
+    return Archive(config, tuple(changesets[diff_id] for diff_id in order), documents)
 
 
 def _config(documents: Mapping[str, bytes]) -> Mapping[str, Any]:
@@ -170,7 +193,7 @@ class _Kept:
 
 
 def _read_archive(
-    chunks: Iterable[bytes], kept: _Kept | None
+    chunks: Iterable[bytes], kept: _Kept | None, wanted: bytes
 ) -> tuple[dict[str, bytes], dict[str, Changeset]]:
     """Return the JSON documents of an archive by name, and its layers by diff ID."""
     documents: dict[str, bytes] = {}
@@ -185,7 +208,7 @@ def _read_archive(
                     continue
                 start = content.read(_BEGINNING_BYTES)
                 if _is_layer(start):
-                    changeset = _weighed(start, content, member.size, kept)
+                    changeset = _weighed(start, content, member.size, kept, wanted)
                     changesets[changeset.diff_id] = changeset
                 else:
                     documents[member.name] = start + content.read()
@@ -194,9 +217,11 @@ def _read_archive(
     return documents, changesets
 
 
-def _weighed(start: bytes, content: IO[bytes], size_bytes: int, kept: _Kept | None) -> Changeset:
+def _weighed(
+    start: bytes, content: IO[bytes], size_bytes: int, kept: _Kept | None, wanted: bytes
+) -> Changeset:
     known = kept.find(start, size_bytes) if kept else None
-    changeset = read_layer(_Rest(start, content), known[1] if known else None)
+    changeset = read_layer(_Rest(start, content), known[1] if known else None, wanted)
     if known and known[0] != changeset.diff_id:
         raise _NotTheLayer
     if kept and not known:
@@ -214,10 +239,13 @@ def _is_layer(start: bytes) -> bool:
     )
 
 
-def read_layer(content: _Readable, transfer_bytes: int | None = None) -> Changeset:
+def read_layer(
+    content: _Readable, transfer_bytes: int | None = None, wanted: bytes = b""
+) -> Changeset:
     """Return what a layer holds, given its tar, compressed by gzip or not.
 
     Where its `transfer_bytes` are known already, it is not compressed to be weighed.
+    Where bytes are `wanted`, the places are told that have them.
 
     Raises:
         CouldNotMeasure: it is compressed by another codec.
@@ -230,7 +258,9 @@ def read_layer(content: _Readable, transfer_bytes: int | None = None) -> Changes
         )
     rest = _Rest(start, content)
     weigh = transfer_bytes is None
-    tee = _Tee(_Gunzip(rest) if start.startswith(_GZIP_MAGIC) else rest, weigh=weigh)
+    tar_content = _Gunzip(rest) if start.startswith(_GZIP_MAGIC) else rest
+    search = _Search(wanted) if wanted else None
+    tee = _Tee(tar_content, weigh=weigh, search=search)
     entries: dict[str, Entry] = {}
     whiteouts, opaque = set(), set()
     databases: dict[str, bytes] = {}
@@ -238,6 +268,8 @@ def read_layer(content: _Readable, transfer_bytes: int | None = None) -> Changes
         while (member := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined] # which would grow with the layer
             path = _path(member.name)
+            if search:
+                search.enter(member, path)
             folder, _, name = path.rpartition("/")
             if name == _OPAQUE:
                 opaque.add(folder)
@@ -258,6 +290,7 @@ def read_layer(content: _Readable, transfer_bytes: int | None = None) -> Changes
         frozenset(whiteouts),
         frozenset(opaque),
         databases,
+        search.end() if search else (),
     )
 
 
@@ -332,12 +365,62 @@ class _Gunzip:
         return b"".join(parts)
 
 
-class _Tee:
-    """What passes through is hashed, and compressed in order to be weighed."""
+class _Search:
+    """Finds bytes in all that a tar consists of, and tells whose they are.
 
-    def __init__(self, content: _Readable, *, weigh: bool) -> None:
+    The tar is fed in pieces, which may end in the middle of what is wanted, and its members are
+    told as they come. A piece is fed before the members are told that begin in it.
+    """
+
+    def __init__(self, wanted: bytes) -> None:
+        self._wanted = wanted
+        self._end = b""
+        self._fed_bytes = 0
+        self._hits: deque[int] = deque()
+        self._places: dict[Place, None] = {}
+        self._path, self._content_at, self._ends_at = "", 0, 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece of the tar."""
+        text = self._end + data
+        began = self._fed_bytes - len(self._end)
+        at = text.find(self._wanted)
+        while at >= 0:
+            self._hits.append(began + at)
+            at = text.find(self._wanted, at + len(self._wanted))
+        self._fed_bytes += len(data)
+        self._end = text[max(0, len(text) - len(self._wanted) + 1) :]
+
+    def enter(self, member: tarfile.TarInfo, path: str) -> None:
+        """Take the next member: what was found before its header belongs to others."""
+        self._settle(member.offset)
+        blocks = -(-member.size // tarfile.BLOCKSIZE) if member.isfile() else 0
+        self._path, self._content_at = path, member.offset_data
+        self._ends_at = member.offset_data + blocks * tarfile.BLOCKSIZE
+        # a long name may stand in its header in two parts, the later one first
+        named = f"{member.name}\0{member.linkname}".encode("utf-8", "surrogateescape")
+        if self._wanted in named:
+            self._places[Place(path, in_content=False)] = None
+
+    def end(self) -> tuple[Place, ...]:
+        """Return all places, in the order of the tar."""
+        self._settle(self._fed_bytes)
+        return tuple(self._places)
+
+    def _settle(self, before: int) -> None:
+        while self._hits and self._hits[0] < before:
+            at = self._hits.popleft()
+            path = self._path if at < self._ends_at or at < self._content_at else ""
+            self._places[Place(path, in_content=at >= self._content_at)] = None
+
+
+class _Tee:
+    """What passes through is hashed, searched, and compressed in order to be weighed."""
+
+    def __init__(self, content: _Readable, *, weigh: bool, search: _Search | None = None) -> None:
         self._content = content
         self._weigh = weigh
+        self._search = search
         self._digest = hashlib.sha256()
         self._deflate = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
         self._compressed_bytes = 0
@@ -345,6 +428,8 @@ class _Tee:
     def read(self, size: int) -> bytes:
         data = self._content.read(size)
         self._digest.update(data)
+        if self._search:
+            self._search.feed(data)
         if self._weigh:
             self._compressed_bytes += len(self._deflate.compress(data))
         return data

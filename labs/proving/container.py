@@ -325,6 +325,16 @@ class Container(DockerContainer):
         """Return how many processes of the container have ended and were not waited for."""
         return sum(process.is_zombie for process in self.processes())
 
+    def send_signal(self, name: str) -> None:
+        """Send a signal such as `HUP` to the container's first process."""
+        with talking_to(self.engine):
+            self.get_wrapped_container().kill(name)
+
+    def restart(self, grace_seconds: float) -> None:
+        """Stop the container gracefully and start it again; it keeps its files and its network."""
+        with talking_to(self.engine), span("restart", self._called):
+            self.get_wrapped_container().restart(timeout=round(grace_seconds))
+
     def stop_gracefully(self, grace_seconds: float) -> Stop:
         """Send the image's stop signal, and SIGKILL after the grace period; tell what happened.
 

@@ -65,9 +65,13 @@ class Builder:
     environment: Mapping[str, str]
     is_buildx: bool
 
-    def command(self) -> list[str]:
-        """Return how a build begins: into the engine, without attestations, which name times."""
-        options = ["--load", "--provenance=false"] if self.is_buildx else []
+    def command(self, *, provenance: bool = False) -> list[str]:
+        """Return how a build begins: into the engine, without attestations, which name times.
+
+        With `provenance` it has one, with all that the build was given, where the client makes any.
+        """
+        attested = "mode=max" if provenance else "false"
+        options = ["--load", f"--provenance={attested}"] if self.is_buildx else []
         return [self.client, "build", *options]
 
 

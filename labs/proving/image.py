@@ -11,7 +11,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +26,7 @@ from .spans import span
 from .system import last_lines
 
 if TYPE_CHECKING:
+    from .archive import Archive
     from .layers import Contents
 
 _STEP = re.compile(r"^#(\d+) (\[(?:[\w.-]+ )?\s*\d+/\d+\] .+)$")
@@ -145,11 +147,14 @@ class Image(DockerImage):
     `environment` is what the docker client gets besides its usual one.
     `hosts` are addresses by the names that the build's steps may use, which the cache does not ask
     for.
+    `secrets` are build secrets by their ids, for `RUN --mount=type=secret`: each lies in a private
+    file while the image is built. The cache does not ask for them either.
 
     After a build, `steps` has its instructions, `build_seconds` its wall time and `context_bytes`
     what was sent of the build context.
 
-    Attestations are left out where the client knows them, so that equal builds are equal images.
+    Attestations are left out where the client knows them, so that equal builds are equal images;
+    with `provenance` the image gets the fullest one of how it was built.
     """
 
     def __init__(
@@ -163,6 +168,8 @@ class Image(DockerImage):
         arguments: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
         hosts: Mapping[str, str] | None = None,
+        secrets: Mapping[str, bytes] | None = None,
+        provenance: bool = False,
         no_cache: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
@@ -185,6 +192,8 @@ class Image(DockerImage):
         self._bases = dict(bases or {})
         self._arguments = {**self._bases, **(arguments or {})}
         self._environment = dict(environment or {})
+        self._secrets = dict(secrets or {})
+        self._provenance = provenance
         self._on_line = on_line
 
     def build(self) -> Self:
@@ -194,8 +203,8 @@ class Image(DockerImage):
             BuildError: a step failed; the sentence names it and quotes its last lines.
             EngineError: the engine went away.
         """
-        with span("build", self.name):
-            self._run(list(self._command()))
+        with span("build", self.name), _private_files(self._secrets) as secrets:
+            self._run(list(self._command(secrets)))
         with talking_to(self.engine):
             # not by --iidfile: with a containerd store, buildx writes a digest there (that of the
             # configuration) by which the engine does not know the image
@@ -288,6 +297,18 @@ class Image(DockerImage):
                     self._contents = layers.read(lambda: image.save(named=False), base)
             return self._contents
 
+    def archive(self, wanted: bytes = b"") -> Archive:
+        """Read the image's archive, and search all of its layers for bytes where they are wanted.
+
+        Raises:
+            CouldNotMeasure: the engine's archive of the image cannot be read.
+        """
+        from . import archive
+
+        image = self.get_wrapped_image()
+        with span("layers", self.name), talking_to(self.engine), disk.telling(self.engine):
+            return archive.read(lambda: image.save(named=False), wanted)
+
     @property
     def diff_ids(self) -> tuple[str, ...]:
         """The digests of the image's uncompressed layers, from the base up (OCI image spec)."""
@@ -322,8 +343,8 @@ class Image(DockerImage):
             raise CouldNotMeasure(f"{self.name}: the image begins with none of the known bases.")
         return max(found, key=len)
 
-    def _command(self) -> Iterable[str]:
-        yield from self.engine.builder.command()
+    def _command(self, secrets: Mapping[str, Path]) -> Iterable[str]:
+        yield from self.engine.builder.command(provenance=self._provenance)
         yield "--progress=plain"
         if self._no_cache:
             yield "--no-cache"
@@ -331,6 +352,8 @@ class Image(DockerImage):
             yield f"--build-arg={name}={value}"
         for name, address in self._hosts.items():
             yield f"--add-host={name}:{address}"
+        for name, file in secrets.items():
+            yield f"--secret=id={name},src={file}"
         yield f"--tag={self.tag}"
         yield f"--file={self._dockerfile()}"
         yield str(Path(self.path).resolve())
@@ -379,6 +402,20 @@ class Image(DockerImage):
                 progress=progress,
                 exit_status=int(status[-1]) if status else process.returncode,
             )
+
+
+@contextmanager
+def _private_files(contents: Mapping[str, bytes]) -> Iterator[dict[str, Path]]:
+    """Write files that nobody else may read, by their names, and remove them at the end."""
+    if not contents:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="proving-") as folder:  # by mode 700
+        files = {name: Path(folder, f"secret-{number}") for number, name in enumerate(contents)}
+        for name, file in files.items():
+            file.touch(mode=0o600)
+            file.write_bytes(contents[name])
+        yield files
 
 
 def _diff_ids(image: Any) -> tuple[str, ...]:

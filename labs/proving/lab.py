@@ -318,6 +318,8 @@ class Lab:
         *,
         arguments: Mapping[str, str] | None = None,
         hosts: Mapping[str, str] | None = None,
+        secrets: Mapping[str, bytes] | None = None,
+        provenance: bool = False,
         no_cache: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> Image:
@@ -337,6 +339,8 @@ class Lab:
             arguments=arguments,
             environment={watchdog.BUILD_VARIABLE: self.run},
             hosts=hosts,
+            secrets=secrets,
+            provenance=provenance,
             no_cache=no_cache,
             on_line=on_line,
         )
@@ -372,6 +376,15 @@ class Lab:
             labels=leftovers.label(self.run),
             **arguments,
         )
+
+    def sleeper(self, **arguments: Any) -> Container:
+        """Return a container that has a shell and does nothing, to be started by `with`.
+
+        It holds what others use, such as a volume; the arguments are those of `start`.
+        """
+        self._make_ready(["SLIM"])
+        reference = self._bases["SLIM"].reference
+        return self.start(reference, command=["sleep", "infinity"], **arguments)
 
     def measure(self, function: Callable[[Arm], Figures], **arms: Arm) -> dict[str, Measured]:
         """Measure all arms at once, each in a thread of its own, and return figures by arm.

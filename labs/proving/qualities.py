@@ -42,6 +42,9 @@ LIMITS: Mapping[str, Mapping[str, Any]] = {
 TEMPORARY = {"mounts": [Mount(target="/tmp", source=None, type="tmpfs")]}  # noqa: S108
 """A writable directory that a container with a read-only root file system is given."""
 
+_TMPFS = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+"""The options of a volume that is mounted as `mount -t tmpfs` would do it."""
+
 _LISTENING = "0A"
 """The state of a listening socket in /proc/net/tcp (proc_pid_net(5), TCP_LISTEN)."""
 
@@ -52,11 +55,16 @@ def all_limits() -> dict[str, Any]:
 
 
 @contextmanager
-def volume(lab: Lab) -> Iterator[str]:
-    """Create a named volume with the lab's label; yield its name, and remove it at the end."""
+def volume(lab: Lab, *, in_memory: bool = False) -> Iterator[str]:
+    """Create a named volume with the lab's label; yield its name, and remove it at the end.
+
+    One that is `in_memory` is a tmpfs: it is empty again when no container has it mounted.
+    """
     name = f"{leftovers.IMAGES_OF_RUNS}-{lab.run}-{uuid.uuid4().hex[:8]}"
     with talking_to(lab.engine):
-        made = lab.engine.docker.volumes.create(name, labels=leftovers.label(lab.run))
+        made = lab.engine.docker.volumes.create(
+            name, labels=leftovers.label(lab.run), driver_opts=_TMPFS if in_memory else None
+        )
     try:
         yield name
     finally:

@@ -127,6 +127,8 @@ class Workspace:
         *,
         arguments: Mapping[str, str] | None = None,
         hosts: Mapping[str, str] | None = None,
+        secrets: Mapping[str, bytes] | None = None,
+        provenance: bool = False,
         no_cache: bool = False,
     ) -> Image:
         """Build what the workspace holds now; see `Image` for the options.
@@ -142,6 +144,8 @@ class Workspace:
             dockerfile,
             arguments=arguments,
             hosts=hosts,
+            secrets=secrets,
+            provenance=provenance,
             no_cache=no_cache,
         )
         self._tags.append(str(image.tag))

@@ -1,0 +1,64 @@
+"""What following a change of settings takes: when the new value is served, and what that costs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+
+from .errors import CouldNotMeasure
+from .spans import span
+from .traffic import Report
+
+SETTINGS = "settings.json"
+FOLDER = "/etc/greeter"
+"""Where the greeter has its settings, and by which name (`labs/images/apps/greeter.py`)."""
+
+_PAUSE_SECONDS = 0.02
+
+
+def settings(greeting: str) -> Mapping[str, bytes]:
+    """Return the greeter's file of settings, by its name."""
+    return {SETTINGS: json.dumps({"greeting": greeting}).encode()}
+
+
+def is_served(url: str, greeting: str) -> bool:
+    """Tell whether an address answers with a greeting; one that does not answer does not."""
+    import httpx
+
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).text.strip() == greeting
+    except httpx.TransportError:
+        return False
+
+
+def served_within(url: str, greeting: str, seconds: float) -> bool:
+    """Ask an address until it answers with a greeting; tell whether it did within these seconds."""
+    until = time.monotonic() + seconds
+    with span("change", url):
+        while time.monotonic() < until:
+            if is_served(url, greeting):
+                return True
+            time.sleep(_PAUSE_SECONDS)
+    return False
+
+
+def wait_until_served(url: str, greeting: str, seconds: float) -> None:
+    """Ask an address until it answers with a greeting.
+
+    Raises:
+        CouldNotMeasure: it does not within these seconds.
+    """
+    if not served_within(url, greeting, seconds):
+        raise CouldNotMeasure(f"{url} does not serve {greeting!r} within {seconds:g} s.")
+
+
+def lost(report: Report) -> int:
+    """Return how many requests of a load got no whole answer: cut, refused or too late.
+
+    Raises:
+        CouldNotMeasure: no request was answered, so that none could be lost either.
+    """
+    if not report.answered:
+        raise CouldNotMeasure(f"None of {report.sent} requests was answered.")
+    return sum(not request.complete for request in report.requests)
