@@ -285,11 +285,11 @@ def save():
     for chunk in Big(layers=3, files=13_400, file_bytes=16_000, big_bytes=360 << 20).save():
         sent += len(chunk)
         yield chunk
-contents = layers.read(save)
-found = archive.read(save, b"file-2-13399").stack[2].found
+image = archive.read(save, [b"file-2-13399"])
+contents = layers.describe(image.stack, [], 0)
 print(json.dumps({
     "sent_bytes": sent,
-    "found": found,
+    "found": image.stack[2].found[b"file-2-13399"],
     "files": len(contents.files),
     "unpacked_bytes": contents.unpacked_bytes,
     "transfer_bytes": contents.transfer_bytes,
@@ -311,7 +311,7 @@ def test_an_image_of_a_gigabyte_takes_little_memory(tmp_path):
     )
     found = json.loads(result.stdout)
 
-    assert found["sent_bytes"] >= 2_000_000_000
+    assert found["sent_bytes"] >= 1_000_000_000
     assert [["usr/share/package-133/file-2-13399", False]] == found["found"]
     assert found["files"] > 40_000
     assert 3 * 13_400 * 16_000 + (360 << 20) == found["unpacked_bytes"]
@@ -327,7 +327,7 @@ class TestSearch:
     def found(self, *members, pieces=1000, pack=bytes):
         """Search a layer that comes in pieces of a size."""
         content = archive._Chunks(chunks(pack(tar(*members)), pieces))
-        return list(archive.read_layer(content, 0, self.TOKEN).found)
+        return list(archive.read_layer(content, 0, [self.TOKEN]).found[self.TOKEN])
 
     @pytest.mark.parametrize("pieces", [1, 7, 511, 512, 1000, 1 << 20])
     @pytest.mark.parametrize("pack", [bytes, gzipped])
@@ -381,7 +381,9 @@ class TestSearch:
         wanted = b"x" * 20 + b"/" + b"y" * 90
         info = archive.tarfile.TarInfo("some/" * 8 + wanted.decode())
         header = info.tobuf(archive.tarfile.USTAR_FORMAT)
-        found = archive.read_layer(archive._Chunks([header + bytes(1024)]), 0, wanted).found
+        found = archive.read_layer(archive._Chunks([header + bytes(1024)]), 0, [wanted]).found[
+            wanted
+        ]
 
         assert wanted not in header
         assert [(info.name, False)] == list(found)
@@ -396,7 +398,7 @@ class TestSearch:
     def test_what_follows_the_last_file(self):
         """It belongs to no file, and is part of the layer."""
         layer = tar(("file", b"content")) + self.TOKEN
-        found = archive.read_layer(archive._Chunks([layer]), 0, self.TOKEN).found
+        found = archive.read_layer(archive._Chunks([layer]), 0, [self.TOKEN]).found[self.TOKEN]
 
         assert [("", True)] == list(found)
 
@@ -404,12 +406,15 @@ class TestSearch:
         """A file that a later layer removes is found where it is; an attestation is a document."""
         stack = (BASE, tar(("token", self.TOKEN)), tar((".wh.token", b"")))
         content = archives.oci([gzipped(layer) for layer in stack], config(stack))
-        image = archive.read(lambda: chunks(content), self.TOKEN)
+        image = archive.read(lambda: chunks(content), [self.TOKEN, b"one"])
 
-        assert [(), (("token", True),), ()] == [layer.found for layer in image.stack]
+        assert [(), (("token", True),), ()] == [layer.found[self.TOKEN] for layer in image.stack]
+        assert [["etc/release"], [], []] == [
+            [place.path for place in layer.found[b"one"]] for layer in image.stack
+        ]
         assert {"manifest.json", "index.json"} <= set(image.documents)
         assert [weight(layer) for layer in stack] == [layer.transfer_bytes for layer in image.stack]
 
     def test_without_anything_wanted_nothing_is_found(self):
         """As for all who only want to know what an image weighs."""
-        assert () == layer_of(("token", self.TOKEN)).found
+        assert {} == layer_of(("token", self.TOKEN)).found

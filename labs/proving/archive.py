@@ -14,7 +14,7 @@ import tarfile
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -91,7 +91,7 @@ class Changeset:
 
     `whiteouts` are the paths that it removes; of the directories in `opaque` it hides all that
     lower layers have in them.
-    `found` are the places of the bytes that were searched for, each once.
+    `found` are the places of each of the texts that were searched for, by that text.
     """
 
     diff_id: str
@@ -100,7 +100,7 @@ class Changeset:
     whiteouts: frozenset[str] = frozenset()
     opaque: frozenset[str] = frozenset()
     databases: Mapping[str, bytes] = field(default_factory=dict)
-    found: tuple[Place, ...] = ()
+    found: Mapping[bytes, tuple[Place, ...]] = field(default_factory=dict)
 
     @cached_property
     def unpacked_bytes(self) -> int:
@@ -121,10 +121,10 @@ class Archive:
     documents: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def read(save: Callable[[], Iterable[bytes]], wanted: bytes = b"") -> Archive:
+def read(save: Callable[[], Iterable[bytes]], wanted: Sequence[bytes] = ()) -> Archive:
     """Return what an image is made of; `save` gives its archive, as `docker save` does, in chunks.
 
-    Where bytes are `wanted`, each layer tells at which places it has them, as they are: what is
+    Of each text that is `wanted`, every layer tells at which places it has it, as it is: what is
     compressed or encoded within a file is not found.
 
     Raises:
@@ -193,7 +193,7 @@ class _Kept:
 
 
 def _read_archive(
-    chunks: Iterable[bytes], kept: _Kept | None, wanted: bytes
+    chunks: Iterable[bytes], kept: _Kept | None, wanted: Sequence[bytes]
 ) -> tuple[dict[str, bytes], dict[str, Changeset]]:
     """Return the JSON documents of an archive by name, and its layers by diff ID."""
     documents: dict[str, bytes] = {}
@@ -218,7 +218,11 @@ def _read_archive(
 
 
 def _weighed(
-    start: bytes, content: IO[bytes], size_bytes: int, kept: _Kept | None, wanted: bytes
+    start: bytes,
+    content: IO[bytes],
+    size_bytes: int,
+    kept: _Kept | None,
+    wanted: Sequence[bytes],
 ) -> Changeset:
     known = kept.find(start, size_bytes) if kept else None
     changeset = read_layer(_Rest(start, content), known[1] if known else None, wanted)
@@ -240,12 +244,12 @@ def _is_layer(start: bytes) -> bool:
 
 
 def read_layer(
-    content: _Readable, transfer_bytes: int | None = None, wanted: bytes = b""
+    content: _Readable, transfer_bytes: int | None = None, wanted: Sequence[bytes] = ()
 ) -> Changeset:
     """Return what a layer holds, given its tar, compressed by gzip or not.
 
     Where its `transfer_bytes` are known already, it is not compressed to be weighed.
-    Where bytes are `wanted`, the places are told that have them.
+    Of each text that is `wanted`, the places are told that have it.
 
     Raises:
         CouldNotMeasure: it is compressed by another codec.
@@ -259,8 +263,8 @@ def read_layer(
     rest = _Rest(start, content)
     weigh = transfer_bytes is None
     tar_content = _Gunzip(rest) if start.startswith(_GZIP_MAGIC) else rest
-    search = _Search(wanted) if wanted else None
-    tee = _Tee(tar_content, weigh=weigh, search=search)
+    searches = [_Search(text) for text in wanted]
+    tee = _Tee(tar_content, searches, weigh=weigh)
     entries: dict[str, Entry] = {}
     whiteouts, opaque = set(), set()
     databases: dict[str, bytes] = {}
@@ -268,7 +272,7 @@ def read_layer(
         while (member := tar.next()) is not None:
             tar.members = []  # type: ignore[attr-defined] # which would grow with the layer
             path = _path(member.name)
-            if search:
+            for search in searches:
                 search.enter(member, path)
             folder, _, name = path.rpartition("/")
             if name == _OPAQUE:
@@ -290,7 +294,7 @@ def read_layer(
         frozenset(whiteouts),
         frozenset(opaque),
         databases,
-        search.end() if search else (),
+        {search.wanted: search.end() for search in searches},
     )
 
 
@@ -373,7 +377,7 @@ class _Search:
     """
 
     def __init__(self, wanted: bytes) -> None:
-        self._wanted = wanted
+        self.wanted = wanted
         self._end = b""
         self._fed_bytes = 0
         self._hits: deque[int] = deque()
@@ -384,12 +388,12 @@ class _Search:
         """Take the next piece of the tar."""
         text = self._end + data
         began = self._fed_bytes - len(self._end)
-        at = text.find(self._wanted)
+        at = text.find(self.wanted)
         while at >= 0:
             self._hits.append(began + at)
-            at = text.find(self._wanted, at + len(self._wanted))
+            at = text.find(self.wanted, at + len(self.wanted))
         self._fed_bytes += len(data)
-        self._end = text[max(0, len(text) - len(self._wanted) + 1) :]
+        self._end = text[max(0, len(text) - len(self.wanted) + 1) :]
 
     def enter(self, member: tarfile.TarInfo, path: str) -> None:
         """Take the next member: what was found before its header belongs to others."""
@@ -399,7 +403,7 @@ class _Search:
         self._ends_at = member.offset_data + blocks * tarfile.BLOCKSIZE
         # a long name may stand in its header in two parts, the later one first
         named = f"{member.name}\0{member.linkname}".encode("utf-8", "surrogateescape")
-        if self._wanted in named:
+        if self.wanted in named:
             self._places[Place(path, in_content=False)] = None
 
     def end(self) -> tuple[Place, ...]:
@@ -417,10 +421,10 @@ class _Search:
 class _Tee:
     """What passes through is hashed, searched, and compressed in order to be weighed."""
 
-    def __init__(self, content: _Readable, *, weigh: bool, search: _Search | None = None) -> None:
+    def __init__(self, content: _Readable, searches: Sequence[_Search], *, weigh: bool) -> None:
         self._content = content
         self._weigh = weigh
-        self._search = search
+        self._searches = searches
         self._digest = hashlib.sha256()
         self._deflate = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
         self._compressed_bytes = 0
@@ -428,8 +432,8 @@ class _Tee:
     def read(self, size: int) -> bytes:
         data = self._content.read(size)
         self._digest.update(data)
-        if self._search:
-            self._search.feed(data)
+        for search in self._searches:
+            search.feed(data)
         if self._weigh:
             self._compressed_bytes += len(self._deflate.compress(data))
         return data

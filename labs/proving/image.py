@@ -297,8 +297,8 @@ class Image(DockerImage):
                     self._contents = layers.read(lambda: image.save(named=False), base)
             return self._contents
 
-    def archive(self, wanted: bytes = b"") -> Archive:
-        """Read the image's archive, and search all of its layers for bytes where they are wanted.
+    def archive(self, *wanted: bytes) -> Archive:
+        """Read the image's archive, and search all of its layers for the texts that are wanted.
 
         Raises:
             CouldNotMeasure: the engine's archive of the image cannot be read.
