@@ -85,6 +85,7 @@ def test_a_client_builds_by_buildx_or_within_the_engine(monkeypatch, answers, na
 
     assert f"BuildKit ({name})" == builder.name
     assert options == ("--provenance=false" in builder.command())
+    assert options == ("--provenance=mode=max" in builder.command(provenance=True))
 
 
 def test_a_new_client_without_buildx_is_passed_by(monkeypatch):

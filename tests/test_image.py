@@ -1,7 +1,18 @@
 """BuildKit's progress is read as facts: which step, from the cache or not, and why it broke."""
 
+import stat
+from types import SimpleNamespace
+
 import pytest
-from proving.image import Step, begins_with_nothing, failure, parse_steps, parse_written
+from proving import image
+from proving.image import (
+    Image,
+    Step,
+    begins_with_nothing,
+    failure,
+    parse_steps,
+    parse_written,
+)
 
 BUILDERS = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "docker-28.5"])
 """BuildKit 0.8 within the engine, and two releases of buildx (0.13, 0.29)."""
@@ -77,3 +88,41 @@ def test_an_image_that_could_not_be_named_is_told_by_its_id():
 
     assert (written,) == parse_written(progress)
     assert () == parse_written("#7 ERROR: no space left on device")
+
+
+@pytest.fixture
+def unbuilt(monkeypatch, tmp_path):
+    """Return an image with a secret that is never built, and what its build would be."""
+    monkeypatch.setattr(image, "point_testcontainers_at", lambda _engine: None)
+    builder = SimpleNamespace(command=lambda *, provenance: ["docker", "build", str(provenance)])
+    engine = SimpleNamespace(builder=builder, url="unix:///nowhere")
+    monkeypatch.setattr("testcontainers.core.image.DockerClient", lambda **_: None)
+    return Image(engine, tmp_path, tag="some:1", secrets={"token": b"hush"}, provenance=True)
+
+
+def test_a_build_secret_is_in_a_private_file_while_the_build_runs(monkeypatch, unbuilt):
+    """Nobody else may read it, the command does not have it, and nothing is left, also of a failure."""
+    seen = []
+
+    def run(command):
+        (option,) = [word for word in command if word.startswith("--secret=id=token,src=")]
+        file = image.Path(option.partition("src=")[2])
+        seen.append((file, file.read_bytes(), stat.S_IMODE(file.stat().st_mode), command))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(unbuilt, "_run", run)
+    with pytest.raises(KeyboardInterrupt):
+        unbuilt.build()
+    ((file, content, mode, command),) = seen
+
+    assert (b"hush", 0o600) == (content, mode)
+    assert not file.parent.exists()
+    assert "hush" not in " ".join(command)
+    assert ["docker", "build", "True"] == command[:3]
+
+
+def test_without_secrets_no_file_is_written(monkeypatch, tmp_path):
+    """Most builds have none."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with image._private_files({}) as files:
+        assert {} == files

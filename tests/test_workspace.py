@@ -192,13 +192,17 @@ def test_a_build_is_of_what_the_workspace_holds_now(lab, workspace):
     """Its options are passed on, and the window hears of commands that an edit has brought."""
     with workspace as work:
         work.edit("Dockerfile", "COPY . /app", "RUN make")
-        image = work.build(arguments={"RELEASE": "2"}, hosts={"a.test": "::1"}, no_cache=True)
+        image = work.build(
+            arguments={"RELEASE": "2"}, hosts={"a.test": "::1"}, no_cache=True, secrets={"a": b"1"}
+        )
         expected = {
             "key": "L0",
             "context": work.context,
             "dockerfile": work.path("Dockerfile"),
             "arguments": {"RELEASE": "2"},
             "hosts": {"a.test": "::1"},
+            "secrets": {"a": b"1"},
+            "provenance": False,
             "no_cache": True,
         }
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .archive import Archive
 from .engine import talking_to
 from .lab import Figures
+from .leak_matrix import CONFIGURATION, FILES, HISTORY, LEAKS
 from .pod import Pod
 
 if TYPE_CHECKING:
@@ -25,13 +26,8 @@ if TYPE_CHECKING:
     from .lab import Lab
     from .workspace import Workspace
 
-LEAKS = "leaks"
-"""Under which key a measurement returns what `leak_matrix` draws."""
-
-HISTORY, CONFIGURATION, FILES = "history", "configuration", "files"
 ATTESTATIONS, ELSEWHERE = "attestations", "elsewhere"
-PLACES = (HISTORY, CONFIGURATION, FILES, ATTESTATIONS, ELSEWHERE)
-"""The kinds of places in an image, in the order in which they are told."""
+"""Kinds of places besides those that are drawn."""
 
 MASK = "••••"
 """What stands for the secret wherever the text around it is told."""
@@ -175,7 +171,7 @@ def in_attestations(image: Image, token: Token) -> str:
 
 
 def search(archive: Archive, token: Token) -> Iterator[Leak]:
-    """Return every place of an image that has a token, in the order of `PLACES`.
+    """Return every place of an image that has a token: history, configuration, files, and others.
 
     The layers tell what was found when the archive was read with the token as `wanted`.
     """

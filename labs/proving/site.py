@@ -8,6 +8,7 @@
 | directive `layer-waterfall` | the layers of an image: bytes kept and bytes wasted |
 | directive `base-axes` | bases side by side: bytes, packages, executables, a shell |
 | directive `common-parent` | what a node has downloaded after each of several services |
+| directive `leak-matrix` | where a secret was found |
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
 | directive `engines` | a claim on every engine that it was recorded on |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
@@ -43,6 +44,7 @@ from . import (
     common_parent,
     drawing,
     layer_waterfall,
+    leak_matrix,
     recorded,
     recorded_engines,
     show,
@@ -73,6 +75,7 @@ FIGURES: dict[str, Draw] = {
     "layer-waterfall": layer_waterfall.layer_figure,
     "base-axes": base_axes.base_figure,
     "common-parent": common_parent.parent_figure,
+    "leak-matrix": leak_matrix.leak_figure,
 }
 """Every directive that draws a recorded result, or some arms of it, with what draws it."""
 
