@@ -101,7 +101,7 @@ def unbuilt(monkeypatch, tmp_path):
 
 
 def test_a_build_secret_is_in_a_private_file_while_the_build_runs(monkeypatch, unbuilt):
-    """Nobody else may read it, the command does not have it, and nothing is left, also of a failure."""
+    """Nobody else may read it, the command does not have it, and no failure leaves it behind."""
     seen = []
 
     def run(command):
