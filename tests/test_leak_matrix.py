@@ -67,6 +67,7 @@ def test_every_place_is_named():
     assert [[RUN], ["layer 2: /a"], ["layer 2: /b"]] == labels(bad)
     assert f"Found in history and layers. {RUN}. layer 2: /a." in bad.findtext(f"{SVG}desc")
     assert "<span>: found in history and layers</span>" in html
+    assert "<span>: found in history, config and inspect</span>" in leak_figure(CLAIM, RECORD)
     assert "make &lt;all&gt;<br>layer 2: /a<br>layer 2: /b</td>" in html
     assert "<td>yes</td><td>no</td><td>yes</td><td>no</td>" in html
 

@@ -133,6 +133,31 @@ def test_nothing_that_is_told_has_the_token():
     assert max(len(line) for line in found) <= 160
 
 
+@pytest.mark.parametrize(
+    ("leaking", "found_in"),
+    [
+        ({}, "nowhere"),
+        ({"created_by": [TOKEN.value, TOKEN.value]}, "history"),
+        ({"created_by": [TOKEN.value], "config": {"a": TOKEN.value}}, "history, configuration"),
+    ],
+)
+def test_an_image_is_searched_with_a_control(tmp_path, leaking, found_in):
+    """The salt is found by the pass that looks for the token, or nothing is known."""
+    work = StandInWork("", tmp_path)
+    work.script.write_bytes(b"#!/bin/sh\n# salt 0815\n")
+    script = tar(("app/use-token.sh", work.script.read_bytes()))
+    built = SimpleNamespace(
+        archive=lambda *wanted: archive.read(lambda: chunks(image(script, **leaking)), wanted)
+    )
+    figures = leaks.of_image(work, built, TOKEN)
+    work.script.write_bytes(b"# salt 4711\n")
+
+    assert (True, found_in) == (figures["control"], figures["found_in"])
+    assert (2, 2) == (figures["leaks"]["layers"], figures["leaks"]["files"])
+    assert not leaks.of_image(work, built, TOKEN)["control"]
+    assert TOKEN.value not in json.dumps(figures)
+
+
 class StandInWork:
     """A workspace that notes what is done to it."""
 
@@ -199,7 +224,9 @@ def test_where_no_attestations_are_made_it_says_so(buildx, store):
     assert leaks.NOT_APPLICABLE == leaks.in_attestations(SimpleNamespace(engine=engine), TOKEN)
 
 
-@pytest.mark.parametrize(("documents", "answer"), [({}, "not found"), ({"a": STATEMENT}, "found")])
+@pytest.mark.parametrize(
+    ("documents", "answer"), [({}, "nowhere"), ({"a": STATEMENT}, "attestations")]
+)
 def test_where_attestations_are_made_they_are_searched(documents, answer):
     """An image that has none is not a finding."""
     read = archive.Archive({}, (), {name: json.dumps(d).encode() for name, d in documents.items()})

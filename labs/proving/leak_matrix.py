@@ -68,7 +68,10 @@ def _found(claim: Claim, record: Record, arm: str, searched: Mapping[str, Any]) 
 
 def _heading(places: Found) -> str:
     told = [_COLUMNS[kind][0] for kind in _COLUMNS if kind in places]
-    return f"found in {' and '.join(told)}" if told else "found nowhere"
+    if not told:
+        return "found nowhere"
+    *first, last = told
+    return f"found in {', '.join(first)} and {last}" if first else f"found in {last}"
 
 
 def _lines(places: Found) -> list[str]:

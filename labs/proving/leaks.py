@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ MASK = "••••"
 """What stands for the secret wherever the text around it is told."""
 
 NOWHERE = "nowhere"
-NOT_APPLICABLE = "not applicable: no attestations here"
+NOT_APPLICABLE = "not applicable: none are made here"
 
 _SCRIPT = "use-token.sh"
 _SECONDS = 20.0
@@ -137,20 +137,14 @@ def of_image(work: Workspace, image: Image, token: Token) -> Figures:
     salt = work.path(_SCRIPT).read_bytes().splitlines()[-1]
     archive = image.archive(token.encoded, salt)
     found = list(search(archive, token))
-    searched = sum(len(layer.entries) for layer in archive.stack)
-    kinds = [leak.kind for leak in found]
     return {
         "control": any(layer.found[salt] for layer in archive.stack),
-        "in_history": HISTORY in kinds,
-        "in_configuration": CONFIGURATION in kinds,
-        "in_files": kinds.count(FILES),
+        "found_in": _kinds(found),
         "places": "; ".join(leak.told for leak in found) or NOWHERE,
-        "found": len(found),
-        "searched_files": searched,
         LEAKS: {
             "found": [leak.as_data() for leak in found],
             "layers": len(archive.stack),
-            "files": searched,
+            "files": sum(len(layer.entries) for layer in archive.stack),
         },
     }
 
@@ -166,8 +160,11 @@ def in_attestations(image: Image, token: Token) -> str:
     engine = image.engine
     if not (engine.builder.is_buildx and engine.description.store.startswith("containerd")):
         return NOT_APPLICABLE
-    kinds = [leak.kind for leak in search(image.archive(), token)]
-    return "found" if ATTESTATIONS in kinds else "not found"
+    return _kinds(leak for leak in search(image.archive(), token) if leak.kind == ATTESTATIONS)
+
+
+def _kinds(found: Iterable[Leak]) -> str:
+    return ", ".join(dict.fromkeys(leak.kind for leak in found)) or NOWHERE
 
 
 def search(archive: Archive, token: Token) -> Iterator[Leak]:
