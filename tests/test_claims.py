@@ -116,7 +116,7 @@ def test_figures_and_arms_of_checks_are_declared():
         for check in claim.must:
             assert check.left.partition(".")[2] in claim.figures, claim.id
             for arm in check.arms():
-                folder = claims.IMAGES / claim.id
+                folder = claims.IMAGES / claim.folder
                 own = folder / arm.replace("_", "-") / "Dockerfile"
                 assert own.is_file() or (folder / "Dockerfile").is_file(), (claim.id, arm)
 

@@ -93,5 +93,5 @@ def test_only_an_image_without_a_name_is_removed_by_its_id():
     ]
     images.images = lambda **_: listed
 
-    assert 1 == leftovers.remove_nameless(client_of(images), ["sha256:named", "sha256:nameless"])
+    assert 1 == leftovers.remove_unnamed(client_of(images), ["sha256:named", "sha256:nameless"])
     assert [False] == images.forced

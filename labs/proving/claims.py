@@ -117,6 +117,7 @@ class Check:
 class Claim:
     """A row of `claims.toml`; `exchanges` names the pairs of arms that `teeth` exchanges.
 
+    `images` is the claim whose images it looks at too, where it builds none of its own;
     `context` is the build context of its workspaces within `images`, where that is not its own;
     `uses` are folders whose files decide its result too, such as a server's.
     """
@@ -131,6 +132,7 @@ class Claim:
     also: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Value] = field(default_factory=dict)
     exchanges: tuple[tuple[str, str], ...] = (_PAIR,)
+    images: str = ""
     context: str = ""
     uses: tuple[str, ...] = ()
 
@@ -138,6 +140,11 @@ class Claim:
     def proved_by_a_lab(self) -> bool:
         """Tell whether a lab proves this claim yet."""
         return bool(self.must)
+
+    @property
+    def folder(self) -> str:
+        """The folder of its arms within `images`: its own, or that of the claim it shares with."""
+        return self.images or self.id
 
     def exchanged(self, arm: str) -> str:
         """Return the arm that takes the place of `arm` when the arms are exchanged."""
@@ -214,6 +221,7 @@ def _claim(row: Mapping[str, Any], settings: Mapping[str, Value]) -> Claim:
             also=row.get("also", {}),
             settings={**settings, **row.get("settings", {})},
             exchanges=tuple((a, b) for a, b in row.get("exchanges", [_PAIR])),
+            images=row.get("images", ""),
             context=row.get("context", ""),
             uses=tuple(row.get("uses", [])),
         )
@@ -382,7 +390,7 @@ def decides(notebook: Path, images: Path = IMAGES, claims_file: Path = CLAIMS_FI
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     for row in rows:
         also = [*row.get("uses", []), *([row["context"]] if "context" in row else [])]
-        files += contexts(row["id"], images, also)
+        files += contexts(row.get("images", row["id"]), images, also)
     for path in files:
         if "__pycache__" not in path.parts:
             digest.update(path.relative_to(labs).as_posix().encode() + b"\0" + path.read_bytes())

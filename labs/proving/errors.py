@@ -42,6 +42,10 @@ class CouldNotMeasure(ProvingError):
     """A figure could not be measured; the claim that needs it is not judged."""
 
 
+class NotApplicable(ProvingError):
+    """A claim is about something that this engine does not have."""
+
+
 class ClaimFailed(ProvingError):
     """A claim was measured and does not hold."""
 

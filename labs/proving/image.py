@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -120,6 +120,12 @@ def begins_with_nothing(dockerfile: str) -> bool:
     return parent == "scratch"
 
 
+def label_stages(dockerfile: str, labels: Mapping[str, str]) -> str:
+    """Return a Dockerfile each stage of which begins by taking these labels."""
+    told = " ".join(f'{name}="{value}"' for name, value in labels.items())
+    return _FROM.sub(lambda match: f"{match[0].rstrip()}\nLABEL {told}\n", dockerfile)
+
+
 def failure(progress: str) -> str:
     """Return which step of a failed build broke, with the last lines of its output."""
     names = {match[1]: match[2] for line in progress.splitlines() if (match := _STEP.match(line))}
@@ -149,9 +155,10 @@ class Image(DockerImage):
     for.
     `secrets` are build secrets by their ids, for `RUN --mount=type=secret`: each lies in a private
     file while the image is built. The cache does not ask for them either.
+    `target` names the stage to build, where that is not the last one.
 
-    After a build, `steps` has its instructions, `build_seconds` its wall time and `context_bytes`
-    what was sent of the build context.
+    After a build, `progress` has all that the builder has told, `steps` its instructions,
+    `build_seconds` its wall time and `context_bytes` what was sent of the build context.
 
     Attestations are left out where the client knows them, so that equal builds are equal images;
     with `provenance` the image gets the fullest one of how it was built.
@@ -170,6 +177,7 @@ class Image(DockerImage):
         hosts: Mapping[str, str] | None = None,
         secrets: Mapping[str, bytes] | None = None,
         provenance: bool = False,
+        target: str = "",
         no_cache: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
@@ -183,6 +191,8 @@ class Image(DockerImage):
         )
         self.engine = engine
         self.name = dockerfile_path
+        self.target = target
+        self.progress = ""
         self.steps: tuple[Step, ...] = ()
         self.build_seconds = 0.0
         self.context_bytes = 0
@@ -211,10 +221,14 @@ class Image(DockerImage):
             self._image = self.get_docker_client().client.images.get(self.tag)
         return self
 
-    def build_by_classic_builder(self) -> bool:
+    def build_by_classic_builder(self, labels: Mapping[str, str] | None = None) -> bool:
         """Build the image by the builder that came before BuildKit; tell whether there is one.
 
+        That builder leaves the stages that the image does not stand on as images without a name.
+        By `labels`, which all stages get, they can be found.
+
         Raises:
+            BuildError: a step failed.
             DiskFull: the engine's disk is full.
             EngineError: the engine went away.
         """
@@ -222,20 +236,33 @@ class Image(DockerImage):
         from docker.errors import BuildError as ClassicBuildError
 
         client = self.engine.docker
-        with span("build", self.name), talking_to(self.engine):
+        with ExitStack() as building:
+            building.enter_context(span("build", self.name))
+            building.enter_context(talking_to(self.engine))
+            dockerfile = self._dockerfile()
+            if labels:
+                folder = building.enter_context(tempfile.TemporaryDirectory(prefix="proving-"))
+                labelled = label_stages(dockerfile.read_text(encoding="utf-8"), labels)
+                dockerfile = Path(folder, "Dockerfile")
+                dockerfile.write_text(labelled, encoding="utf-8")
             try:
-                self._image, _ = client.images.build(
+                self._image, told = client.images.build(
                     path=str(self.path),
-                    dockerfile=str(Path(self._dockerfile_path).relative_to(self.path)),
+                    dockerfile=str(dockerfile.resolve()),
                     tag=self.tag,
                     buildargs=self._arguments,
+                    target=self.target or None,
+                    nocache=self._no_cache,
                     rm=True,
                     forcerm=True,
                 )
             except (APIError, ClassicBuildError) as error:
                 if disk.is_told_in(str(error)):
                     raise DiskFull(disk.sentence(self.engine)) from error
+                if isinstance(error, ClassicBuildError):
+                    raise BuildError(f"{self.name} does not build. {error}") from error
                 return False
+            self.progress = "".join(line.get("stream", "") for line in told)
         return True
 
     @property
@@ -354,6 +381,8 @@ class Image(DockerImage):
             yield f"--add-host={name}:{address}"
         for name, file in secrets.items():
             yield f"--secret=id={name},src={file}"
+        if self.target:
+            yield f"--target={self.target}"
         yield f"--tag={self.tag}"
         yield f"--file={self._dockerfile()}"
         yield str(Path(self.path).resolve())
@@ -384,7 +413,7 @@ class Image(DockerImage):
             except BaseException:
                 process.terminate()
                 raise
-        progress = "".join(lines)
+        progress = self.progress = "".join(lines)
         self.build_seconds = time.monotonic() - began
         self.steps = parse_steps(progress, arrived_seconds)
         self.context_bytes = parse_context_bytes(progress)
@@ -394,7 +423,7 @@ class Image(DockerImage):
             full = ""
             if disk.is_full(progress):
                 full = f"{disk.sentence(self.engine)} "
-                leftovers.remove_nameless(self.engine.docker, parse_written(progress))
+                leftovers.remove_unnamed(self.engine.docker, parse_written(progress))
                 disk.give_back(self.engine, self._dockerfile().read_text(encoding="utf-8"))
             status = _EXIT_STATUS.findall(progress)
             raise BuildError(

@@ -30,7 +30,14 @@ from . import (
     wheels,
 )
 from .claims import MIME, Claim, Value, Verdict
-from .errors import BuildError, ClaimFailed, ContainerError, CouldNotMeasure, ProvingError
+from .errors import (
+    BuildError,
+    ClaimFailed,
+    ContainerError,
+    CouldNotMeasure,
+    NotApplicable,
+    ProvingError,
+)
 from .node import Node
 from .packages import PackageServer
 from .paths import LABS
@@ -63,9 +70,10 @@ _open_labs: dict[str, Lab] = {}
 
 @dataclass(frozen=True)
 class NotMeasured:
-    """An arm that could not be measured, and why."""
+    """An arm that could not be measured, and why; perhaps there is nothing to measure here."""
 
     reason: str
+    applicable: bool = True
 
 
 Arm = TypeVar("Arm")
@@ -163,7 +171,7 @@ class Lab:
     def classic_variant(self, claim_id: str, name: str) -> Image | None:
         """Build an arm by the classic builder, or return None where the engine has none."""
         self._began.setdefault(claim_id, time.monotonic())
-        dockerfile = claims.IMAGES / claim_id / name / "Dockerfile"
+        dockerfile = claims.IMAGES / claims.get(claim_id).folder / name / "Dockerfile"
         self._make_ready(bases.roles_in(dockerfile))
         image = self.image_of(claim_id, claims.IMAGES, dockerfile)
         return image if image.build_by_classic_builder() else None
@@ -246,7 +254,7 @@ class Lab:
         """
         claim = claims.get(claim_id)
         self._began.setdefault(claim_id, time.monotonic())
-        own = claims.IMAGES / claim_id
+        own = claims.IMAGES / claim.folder
         context = claims.IMAGES / claim.context if claim.context else own / "context"
         folder = own / self._taken(claim, arm).replace("_", "-") if arm else own
         return self.workspace_of(folder, context, key=claim_id)
@@ -269,7 +277,7 @@ class Lab:
     def _build(self, claim_id: str, names: Sequence[str]) -> tuple[Image, ...]:
         claim = claims.get(claim_id)
         taken = [self._taken(claim, name).replace("_", "-") for name in names]
-        files = [Path(claim_id, name, "Dockerfile") for name in taken]
+        files = [Path(claim.folder, name, "Dockerfile") for name in taken]
         for file in files:
             if not (claims.IMAGES / file).is_file():
                 raise ProvingError(f"Claim {claim_id} has no arm {file.parent.name!r}.")
@@ -320,6 +328,7 @@ class Lab:
         hosts: Mapping[str, str] | None = None,
         secrets: Mapping[str, bytes] | None = None,
         provenance: bool = False,
+        target: str = "",
         no_cache: bool = False,
         on_line: Callable[[str], None] | None = None,
     ) -> Image:
@@ -341,6 +350,7 @@ class Lab:
             hosts=hosts,
             secrets=secrets,
             provenance=provenance,
+            target=target,
             no_cache=no_cache,
             on_line=on_line,
         )
@@ -447,17 +457,19 @@ class Lab:
     def _record(self, claim: Claim, arms: Mapping[str, Measured]) -> dict[str, Any]:
         figures: dict[str, dict[str, Value]] = {}
         drawn: dict[str, dict[str, Any]] = {"timelines": {}}
-        missing = []
+        missing: dict[bool, list[str]] = {}
         for name, measured in arms.items():
             if isinstance(measured, NotMeasured):
-                missing.append(f"{name}: {measured.reason}")
+                missing.setdefault(measured.applicable, []).append(f"{name}: {measured.reason}")
                 continue
             figures[name] = {key: told for key, told in measured.items() if not _is_drawn(told)}
             for key, told in measured.items():
                 if _is_drawn(told) and told:
                     drawn.setdefault(_DRAWN.get(key, key), {})[name] = told
-        if missing:
-            judged = claims.Judgement(Verdict.COULD_NOT_BE_MEASURED, " ".join(missing))
+        if True in missing:
+            judged = claims.Judgement(Verdict.COULD_NOT_BE_MEASURED, " ".join(missing[True]))
+        elif missing:
+            judged = claims.Judgement(Verdict.NOT_APPLICABLE, " ".join(missing[False]))
         else:
             judged = claims.judge(claim, figures)
         now = time.monotonic()
@@ -516,6 +528,8 @@ def _measured(job: Callable[[], Figures]) -> Measured:
 
     try:
         return job()
+    except NotApplicable as error:
+        return NotMeasured(str(error), applicable=False)
     except (CouldNotMeasure, ContainerError, BuildError) as error:
         return NotMeasured(str(error))
     except APIError as error:

@@ -2,6 +2,7 @@
 
 Containers, networks and volumes carry the run's label.
 Images carry the run in their name instead, since a label would make equal images differ.
+Only what the classic builder leaves of other stages has no name, and is told by the label.
 """
 
 from __future__ import annotations
@@ -71,6 +72,19 @@ def _things(client: docker.DockerClient, run: str | None) -> Iterator[Any]:
     yield from client.networks.list(filters=labelled)
     yield from client.volumes.list(filters=labelled)
     yield from (_Tag(client, tag) for tag in _tags(client, f"{IMAGES_OF_RUNS}/{run or '*'}"))
+    yield from _nameless(client, run)
+
+
+def _nameless(client: docker.DockerClient, run: str | None) -> Iterator[_Tag]:
+    """List images without a name that carry the label, those first that others stand on no more.
+
+    With the last image that stands on it, the engine removes one without a name by itself.
+    """
+    told = {"label": f"{RUN_LABEL}={run}" if run else RUN_LABEL, "dangling": True}
+    seen: set[str] = set()
+    while fresh := {image["Id"] for image in _images(client, filters=told)} - seen:
+        seen |= fresh
+        yield from (_Tag(client, found) for found in sorted(fresh))
 
 
 def _tags(client: docker.DockerClient, pattern: str) -> list[str]:
@@ -140,7 +154,7 @@ def remove_images(client: docker.DockerClient, tags: Iterable[str]) -> int:
     return sum(_gone(_Tag(client, tag)) for tag in tags)
 
 
-def remove_nameless(client: docker.DockerClient, ids: Iterable[str]) -> int:
+def remove_unnamed(client: docker.DockerClient, ids: Iterable[str]) -> int:
     """Remove images, by their IDs, that have no name; return how many are gone.
 
     A disk that is full may take an image and not its name.
@@ -149,6 +163,11 @@ def remove_nameless(client: docker.DockerClient, ids: Iterable[str]) -> int:
         image["Id"] for image in _images(client) if not set(image["RepoTags"] or []) - {_NO_NAME}
     }
     return sum(_gone(_Tag(client, found)) for found in set(ids) & nameless)
+
+
+def remove_nameless(client: docker.DockerClient, run: str) -> int:
+    """Remove what the classic builder has left of a run's stages; return how many are gone."""
+    return sum(_gone(thing) for thing in _nameless(client, run))
 
 
 def remove_bases(client: docker.DockerClient) -> int:

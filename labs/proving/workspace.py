@@ -9,9 +9,10 @@ import stat
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from .errors import ProvingError
+from . import leftovers
+from .errors import NotApplicable, ProvingError
 
 if TYPE_CHECKING:
     from .image import Image
@@ -33,6 +34,7 @@ class Workspace:
         self._dockerfile, self._context = dockerfile, context
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._tags: list[str] = []
+        self._classic = False
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="proving-")
@@ -49,6 +51,8 @@ class Workspace:
     def __exit__(self, *_: object) -> None:
         try:
             self._lab.window.leave(self._tags)
+            if self._classic:
+                leftovers.remove_nameless(self._lab.engine.docker, self._lab.run)
         finally:
             self._remove_copy()
 
@@ -129,6 +133,7 @@ class Workspace:
         hosts: Mapping[str, str] | None = None,
         secrets: Mapping[str, bytes] | None = None,
         provenance: bool = False,
+        target: str = "",
         no_cache: bool = False,
     ) -> Image:
         """Build what the workspace holds now; see `Image` for the options.
@@ -136,17 +141,31 @@ class Workspace:
         Raises:
             BuildError: the Dockerfile does not build.
         """
-        dockerfile = self.path("Dockerfile")
-        self._lab.window.note(dockerfile.read_text(encoding="utf-8"))
-        image = self._lab.image_of(
-            self._key,
-            self.context,
-            dockerfile,
+        return self._image(
             arguments=arguments,
             hosts=hosts,
             secrets=secrets,
             provenance=provenance,
+            target=target,
             no_cache=no_cache,
-        )
+        ).build()
+
+    def build_by_classic_builder(self, *, target: str = "") -> Image:
+        """Build what the workspace holds now by the builder that came before BuildKit.
+
+        Raises:
+            BuildError: the Dockerfile does not build.
+            NotApplicable: the engine has none.
+        """
+        self._classic = True
+        image = self._image(target=target)
+        if not image.build_by_classic_builder(leftovers.label(self._lab.run)):
+            raise NotApplicable("This engine has no classic builder.")
+        return image
+
+    def _image(self, **options: Any) -> Image:
+        dockerfile = self.path("Dockerfile")
+        self._lab.window.note(dockerfile.read_text(encoding="utf-8"))
+        image = self._lab.image_of(self._key, self.context, dockerfile, **options)
         self._tags.append(str(image.tag))
-        return image.build()
+        return image
