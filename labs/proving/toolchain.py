@@ -117,10 +117,11 @@ echo "$mark"
 class Tools:
     """What an image has to build with, by the paths of regular files; links are not counted.
 
-    `asked` are all programs that were asked.
+    `asked` are all programs that were asked, and `answered` those that said anything.
     """
 
     asked: tuple[str, ...]
+    answered: tuple[str, ...]
     compilers: tuple[str, ...]
     linkers: tuple[str, ...]
     package_managers: tuple[str, ...]
@@ -154,7 +155,8 @@ def look(lab: Lab, image: Image) -> Tools:
         return tuple(path for path, what in found.items() if what == wanted)
 
     headers = tuple(path for path in contents.files if _HEADER.search(path))
-    return Tools(tuple(asked), of(COMPILER), of(LINKER), of(PACKAGE_MANAGER), headers)
+    answered = tuple(path for path, told in asked.items() if told.strip())
+    return Tools(tuple(asked), answered, of(COMPILER), of(LINKER), of(PACKAGE_MANAGER), headers)
 
 
 def kind(path: str, told: str) -> str:
