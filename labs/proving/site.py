@@ -9,6 +9,7 @@
 | directive `base-axes` | bases side by side: bytes, packages, executables, a shell |
 | directive `common-parent` | what a node has downloaded after each of several services |
 | directive `leak-matrix` | where a secret was found |
+| directive `what-is-left` | the parts of an image, and which of them a last stage keeps |
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
 | directive `engines` | a claim on every engine that it was recorded on |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
@@ -51,6 +52,7 @@ from . import (
     site_results,
     site_tables,
     stop_timeline,
+    what_is_left,
 )
 from .claims import Claim
 from .errors import ClaimsFileError
@@ -76,6 +78,7 @@ FIGURES: dict[str, Draw] = {
     "base-axes": base_axes.base_figure,
     "common-parent": common_parent.parent_figure,
     "leak-matrix": leak_matrix.leak_figure,
+    "what-is-left": what_is_left.left_figure,
 }
 """Every directive that draws a recorded result, or some arms of it, with what draws it."""
 
