@@ -17,21 +17,32 @@ def refused(kind, status):
 
 
 class Images:
-    """An engine's images: it refuses a few times before it lists or removes them."""
+    """An engine's images: it refuses a few times before it lists or removes them.
 
-    def __init__(self, refusals):
+    Those without a name stand on one another, the first one on the second, and so on.
+    """
+
+    def __init__(self, refusals, nameless=()):
         self.refusals = refusals
+        self.nameless = list(nameless)
         self.forced = []
+        self.removed = []
 
-    def images(self, **_):
-        """List one image of a run."""
+    def images(self, *, filters, **_):
+        """List one image of a run, or of those without a name the one that nothing stands on."""
         self._refuse()
+        if "dangling" in filters:
+            assert {"label": "proving-ground.run=r", "dangling": True} == filters
+            return [{"Id": found, "RepoTags": None} for found in self.nameless[:1]]
         return [{"Id": "sha256:1", "RepoTags": ["proving-ground-run/r:a-1"]}]
 
-    def remove(self, _name, *, force):
+    def remove(self, name, *, force):
         """Remove an image by its name."""
         self.forced.append(force)
         self._refuse()
+        self.removed.append(name)
+        if name in self.nameless:
+            self.nameless.remove(name)
 
     def _refuse(self):
         if self.refusals:
@@ -95,3 +106,21 @@ def test_only_an_image_without_a_name_is_removed_by_its_id():
 
     assert 1 == leftovers.remove_unnamed(client_of(images), ["sha256:named", "sha256:nameless"])
     assert [False] == images.forced
+def test_what_the_classic_builder_leaves_is_removed_one_after_the_other():
+    """Stages without a name are told by the label, and each is free when the next one is gone."""
+    images = Images([], ["sha256:top", "sha256:below"])
+
+    assert 3 == leftovers.remove(client_of(images), "r")
+    assert ["proving-ground-run/r:a-1", "sha256:top", "sha256:below"] == images.removed
+
+
+def test_an_image_without_a_name_that_cannot_be_removed_is_tried_once():
+    """Somebody's container may stand on it."""
+    images = Images([], ["sha256:top"])
+
+    def remove(_name, *, force):
+        raise refused(APIError, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    images.remove = remove
+
+    assert 0 == leftovers.remove_nameless(client_of(images), "r")

@@ -87,3 +87,22 @@ def test_a_kept_series_that_is_broken_begins_anew(interrupted, monkeypatch):
 
     assert 0 == prove.series(["P1"], 3, None)
     assert [] == runs.left
+
+
+def test_what_is_not_applicable_neither_passes_nor_fails(monkeypatch, capsys, tmp_path):
+    """An engine without the classic builder has no claim about it, and is not to blame."""
+    monkeypatch.setattr(prove, "select", lambda _words: [(Path("05-lab.ipynb"), "P1")] * 2)
+    monkeypatch.setattr(prove, "run_notebook", Runs(HOLDS, Verdict.NOT_APPLICABLE))
+    report = tmp_path / "labs.xml"
+    failed = prove.labs([], junit=report)
+
+    assert 0 == failed
+    assert "1 passed, 0 failed, 1 not applicable" in capsys.readouterr().out
+    assert 'failures="0" skipped="1"' in report.read_text(encoding="utf-8")
+
+
+def test_what_is_not_applicable_has_no_teeth_to_show():
+    """There is nothing to exchange."""
+    proof = Proof(claims.get("M4"), Verdict.NOT_APPLICABLE, "no classic builder", {}, 1.0)
+
+    assert "" == prove.toothless(proof)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proving.errors import BuildError, ProvingError
+from proving import workspace as workspaces
+from proving.errors import BuildError, NotApplicable, ProvingError
 from proving.workspace import Workspace
 
 
@@ -24,12 +26,21 @@ class StandInImage:
             raise BuildError("It does not build.")
         return self
 
+    def build_by_classic_builder(self, labels: dict[str, str]) -> bool:
+        """Build it where the engine has that builder."""
+        self.options["labels"] = labels
+        return self._lab.has_classic_builder
+
 
 class StandInLab:
     """A lab without an engine, with its window: it notes what happens."""
 
+    run = "r"
+
     def __init__(self) -> None:
         self.window = self
+        self.engine = SimpleNamespace(docker="the client")
+        self.has_classic_builder = True
         self.images: list[StandInImage] = []
         self.dockerfiles: list[str] = []
         self.left_with: list[str] | None = None
@@ -194,6 +205,7 @@ def test_a_build_is_of_what_the_workspace_holds_now(lab, workspace):
         work.edit("Dockerfile", "COPY . /app", "RUN make")
         image = work.build(
             arguments={"RELEASE": "2"}, hosts={"a.test": "::1"}, no_cache=True, secrets={"a": b"1"}
+            arguments={"RELEASE": "2"}, hosts={"a.test": "::1"}, target="test", no_cache=True
         )
         expected = {
             "key": "L0",
@@ -203,11 +215,39 @@ def test_a_build_is_of_what_the_workspace_holds_now(lab, workspace):
             "hosts": {"a.test": "::1"},
             "secrets": {"a": b"1"},
             "provenance": False,
+            "target": "test",
             "no_cache": True,
         }
 
     assert expected == image.options
     assert ["FROM base\nCOPY . /app\n", "FROM base\nRUN make\n"] == lab.dockerfiles
+
+
+def test_stages_of_the_classic_builder_go_when_it_closes(lab, workspace, monkeypatch):
+    """They have no name, and carry the run's label; only BuildKit leaves none of them."""
+    gone: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        workspaces.leftovers, "remove_nameless", lambda client, run: gone.append((client, run))
+    )
+    with workspace as work:
+        work.build()
+    after_buildkit = list(gone)
+    with workspace as work:
+        image = work.build_by_classic_builder(target="test")
+
+    assert [] == after_buildkit
+    assert [("the client", "r")] == gone
+    assert {"proving-ground.run": "r"} == image.options["labels"]
+    assert "test" == image.options["target"]
+    assert image.tag in lab.left_with
+
+
+def test_an_engine_without_the_classic_builder_is_told(lab, workspace, monkeypatch):
+    """What needs it is not applicable there, which is neither a pass nor a failure."""
+    monkeypatch.setattr(workspaces.leftovers, "remove_nameless", lambda client, run: 0)
+    lab.has_classic_builder = False
+    with workspace as work, pytest.raises(NotApplicable, match="no classic builder"):
+        work.build_by_classic_builder()
 
 
 def test_what_was_built_goes_when_it_closes(lab, workspace):

@@ -70,7 +70,9 @@ class Result:
 
     @property
     def fault(self) -> str:
-        """Why this is no pass; empty where it is one."""
+        """Why this is a failure; empty where it is none."""
+        if self.verdict is Verdict.NOT_APPLICABLE:
+            return ""
         if self.verdict is not Verdict.HOLDS:
             return self.reason
         return self.toothless

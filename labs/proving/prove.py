@@ -52,6 +52,16 @@ class Proof:
         """Whether the claim holds; nothing else is a pass."""
         return self.verdict is Verdict.HOLDS
 
+    @property
+    def skipped(self) -> bool:
+        """Whether the claim is about what this engine has not: no pass, and no failure."""
+        return self.verdict is Verdict.NOT_APPLICABLE
+
+    @property
+    def fault(self) -> str:
+        """Why the claim has failed; empty where it has not."""
+        return "" if self.passed or self.skipped else self.reason
+
 
 def notebooks() -> list[Path]:
     """Return the labs, in the guide's order."""
@@ -217,7 +227,7 @@ def labs(words: Sequence[str], *, junit: Path | None) -> int:
         for notebook, only in select(words)
         for proof in run_notebook(notebook, only, told=_tell)[0]
     ]
-    return _finish([(p, "" if p.passed else p.reason) for p in proofs], junit, "labs")
+    return _finish([(p, p.fault) for p in proofs], junit, "labs")
 
 
 def series(words: Sequence[str], repeat: int, junit: Path | None) -> int:
@@ -248,7 +258,7 @@ def series(words: Sequence[str], repeat: int, junit: Path | None) -> int:
     ]
     for name, verdicts in state["verdicts"].items():
         print(f"{name:<4} held {verdicts.count(Verdict.HOLDS)} times of {len(verdicts)}")
-    return _finish([(p, "" if p.passed else p.reason) for p in rounds], junit, "series")
+    return _finish([(p, p.fault) for p in rounds], junit, "series")
 
 
 def _read_series(kept: Path, decided: Mapping[str, str]) -> dict[str, Any]:
@@ -273,6 +283,8 @@ def teeth(words: Sequence[str], *, junit: Path | None) -> int:
 
 def toothless(proof: Proof) -> str:
     """Return why an exchange of its arms did not refute a claim; empty where it did."""
+    if proof.skipped:
+        return ""
     if proof.verdict is not Verdict.DOES_NOT_HOLD:
         return f"with its arms exchanged, the claim “{proof.verdict}”. {proof.reason}"
     judgement = claims.judge(proof.claim, proof.record["arms"])
@@ -287,14 +299,17 @@ def _tell(proof: Proof) -> None:
 
 def _tell_teeth(proof: Proof) -> None:
     print(line(proof), flush=True)
-    print(f"     {toothless(proof) or 'fails as it should: ' + proof.reason}", flush=True)
+    told = proof.reason if proof.skipped else f"fails as it should: {proof.reason}"
+    print(f"     {toothless(proof) or told}", flush=True)
 
 
 def _finish(judged: Sequence[tuple[Proof, str]], junit: Path | None, suite: str) -> int:
     failed = sum(bool(why) for _, why in judged)
+    skipped = sum(proof.skipped for proof, _ in judged)
     if junit is not None:
         _write_junit(judged, junit, suite)
-    print(f"{len(judged) - failed} passed, {failed} failed", flush=True)
+    told = f", {skipped} not applicable" if skipped else ""
+    print(f"{len(judged) - failed - skipped} passed, {failed} failed{told}", flush=True)
     return failed
 
 
@@ -303,6 +318,8 @@ def _write_junit(judged: Sequence[tuple[Proof, str]], path: Path, suite: str) ->
 
     failed = str(sum(bool(why) for _, why in judged))
     root = ET.Element("testsuite", name=suite, tests=str(len(judged)), failures=failed)
+    if skipped := sum(proof.skipped for proof, _ in judged):
+        root.set("skipped", str(skipped))
     for proof, why in judged:
         case = ET.SubElement(
             root,
@@ -313,6 +330,8 @@ def _write_junit(judged: Sequence[tuple[Proof, str]], path: Path, suite: str) ->
         )
         if why:
             ET.SubElement(case, "failure", message=why)
+        elif proof.skipped:
+            ET.SubElement(case, "skipped", message=proof.reason)
         ET.SubElement(case, "system-out").text = json.dumps(proof.record)
     path.parent.mkdir(parents=True, exist_ok=True)
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)

@@ -231,8 +231,8 @@ def _answers_by_shell(lab: Lab, image: Image, paths: Sequence[str]) -> dict[str,
 def parse_answers(told: str, mark: str) -> dict[str, str] | None:
     """Return the answers by their paths, or None where the end of them is missing."""
     told = told.replace("\r", "")
-    parted = re.split(rf"^{mark}(?: /)?(.*)\n", told, flags=re.MULTILINE)[1:]
-    if parted[-2:] != ["", ""]:
+    parted = re.split(rf"^{mark}(?: /(.*))?\n", told, flags=re.MULTILINE)[1:]
+    if parted[-2:] != [None, ""]:
         return None
     return dict(zip(parted[:-2:2], parted[1::2], strict=False))
 
