@@ -19,6 +19,7 @@ from proving.paths import LABS
 
 CACHE, SIZE, PROCESSES = "03-layers-and-cache", "04-layer-size", "09-process-management"
 SETTINGS = "08-runtime-configuration"
+STAGES = "05-multi-stage"
 
 
 def on_engine(test: Callable[..., None]) -> Callable[..., None]:
@@ -284,6 +285,51 @@ class TestLayerSize:
 
         assert Outcome.FAILED == found.outcome
         assert "belongs to root" in found.sentence
+
+
+class TestMultiStage:
+    """Chapter 5: what the last stage has, and which stages are run for it."""
+
+    @on_engine
+    def test_the_start_gets_a_hint(self):
+        """The service works; the compiler that nobody uses is named."""
+        found = answer(STAGES, "start")
+
+        assert Outcome.HINT == found.outcome
+        assert "gcc" in found.sentence
+
+    @on_engine
+    def test_the_solution_passes(self):
+        """No compiler, no sources, and a faulty library does not build."""
+        assert Outcome.PASSED == answer(STAGES, "solution").outcome
+
+    @on_engine
+    def test_a_test_that_nothing_needs_gets_a_hint(self, turns):
+        """BuildKit leaves the stage out, and a faulty library gets into the image."""
+        mend(turns / STAGES / "solution" / "Dockerfile", ("--from=test", "--from=build"))
+        found = answer(STAGES, "solution")
+
+        assert Outcome.HINT == found.outcome
+        assert "the test was not run" in found.sentence
+
+    @on_engine
+    def test_the_whole_folder_gets_a_hint(self, turns):
+        """The sources and the test come along with the library."""
+        mend(turns / STAGES / "solution" / "Dockerfile", ("/app/libpeak.so .", "/app ."))
+        found = answer(STAGES, "solution")
+
+        assert Outcome.HINT == found.outcome
+        assert "peak.c, test-peak, test_peak.c" in found.sentence
+
+    @on_engine
+    def test_what_is_missing_at_run_time_is_told(self, turns):
+        """The service ends, and its last line names the library."""
+        mend(turns / STAGES / "solution" / "Dockerfile", ("libgomp1", "tzdata"))
+        found = answer(STAGES, "solution")
+
+        assert Outcome.FAILED == found.outcome
+        assert "libgomp.so.1" in found.sentence
+        assert "which package has it?" in found.sentence
 
 
 class TestProcessManagement:
