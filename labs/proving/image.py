@@ -145,6 +145,10 @@ def failure(progress: str) -> str:
     return f"The step {names[number]} failed:\n{told}"
 
 
+_read: dict[tuple[str, tuple[str, ...]], Contents] = {}
+"""The contents of images by their ids and their bases' layers."""
+
+
 class Image(DockerImage):
     """A `testcontainers` image that BuildKit builds.
 
@@ -311,6 +315,8 @@ class Image(DockerImage):
     def contents(self) -> Contents:
         """The image's layers, files and packages; read once, which takes a second or more.
 
+        Another build of the same image in this process is not read again.
+
         Raises:
             CouldNotMeasure: the engine's archive of the image cannot be read.
         """
@@ -321,7 +327,9 @@ class Image(DockerImage):
             if self._contents is None:
                 with span("layers", self.name), talking_to(self.engine), disk.telling(self.engine):
                     base = self._base_diff_ids()
-                    self._contents = layers.read(lambda: image.save(named=False), base)
+                    known = _read.get((self.id, base))
+                    self._contents = known or layers.read(lambda: image.save(named=False), base)
+                    _read[self.id, base] = self._contents
             return self._contents
 
     def archive(self, *wanted: bytes) -> Archive:
