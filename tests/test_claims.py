@@ -121,6 +121,26 @@ def test_figures_and_arms_of_checks_are_declared():
                 assert own.is_file() or (folder / "Dockerfile").is_file(), (claim.id, arm)
 
 
+def test_a_claim_may_look_at_the_images_of_another(tmp_path):
+    """It has no folder of its own, and what changes those images makes its result stale too."""
+    rows = tmp_path / "claims.toml"
+    rows.write_text(
+        '[[claim]]\nid = "M2"\nchapter = "05-x"\nadvice = ""\nbad = ""\ngood = ""\nimages = "M1"\n',
+        encoding="utf-8",
+    )
+    dockerfile = tmp_path / "images" / "M1" / "bad" / "Dockerfile"
+    dockerfile.parent.mkdir(parents=True)
+    notebook = tmp_path / "05-x.ipynb"
+    notebook.write_text(json.dumps({"cells": []}), encoding="utf-8")
+    hashes = []
+    for text in ("FROM scratch\n", "FROM debian\n"):
+        dockerfile.write_text(text, encoding="utf-8")
+        hashes.append(claims.decides(notebook, tmp_path / "images", rows))
+
+    assert "M1" == claims.load(rows)["M2"].folder
+    assert hashes[0] != hashes[1]
+
+
 def test_an_unknown_claim_is_a_sentence():
     """A slip of the keyboard is answered with what was perhaps meant."""
     with pytest.raises(ClaimsFileError, match="did you mean P1"):

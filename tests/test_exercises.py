@@ -331,6 +331,15 @@ class TestMultiStage:
         assert "libgomp.so.1" in found.sentence
         assert "which package has it?" in found.sentence
 
+    @on_engine
+    def test_an_edited_source_is_told(self, turns):
+        """The check puts a fault into it; without a build it says what must stay."""
+        mend(turns / STAGES / "start" / "peak.c", ("values[i] > found", "found < values[i]"))
+        found = answer(STAGES, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert found.sentence.startswith("peak.c must stay")
+
 
 class TestProcessManagement:
     """Chapter 9: who gets the signal, and who reaps."""

@@ -141,6 +141,7 @@ def bar(
 
 def striped(axis: Axis, span: tuple[float, float], y: int, colour: str) -> Iterable[str]:
     """Draw a bar of upright stripes within an outline between two values."""
+    yield from _start(axis, span, y, colour)
     yield f'<rect {_box(axis, span, y)} fill="none" style="stroke:{colour}"/>'
     yield (
         f'<line {_middle(axis, span, y)} stroke-width="{BAR}" stroke-dasharray="2 3" '

@@ -19,6 +19,12 @@ LISTS = "var/lib/apt/lists"
 
 def check_folder(lab: Lab, folder: Path) -> Answer:
     """Judge what the service answers and what its image holds, not how the Dockerfile looks."""
+    if not _is_whole(folder / SOURCE):
+        return Answer(
+            Outcome.FAILED,
+            f"{SOURCE} must stay as the exercise has it: the check puts a fault into its copy. "
+            "What is to be mended is the Dockerfile.",
+        )
     image = lab.build(folder)
     try:
         with lab.start(image) as app:
@@ -39,6 +45,10 @@ def check_folder(lab: Lab, folder: Path) -> Answer:
     return Answer(
         Outcome.PASSED, f"{told}: no compiler, no sources, and no image of a library that fails."
     )
+
+
+def _is_whole(file: Path) -> bool:
+    return file.is_file() and file.read_text(encoding="utf-8").count(BEFORE) == 1
 
 
 def _missing(said: str) -> str:
