@@ -22,6 +22,7 @@ from proving.errors import (
     ContainerError,
     CouldNotMeasure,
     EngineError,
+    NotApplicable,
     ProvingError,
 )
 from proving.image import Image
@@ -50,6 +51,39 @@ def write(folder: Path, dockerfile: str) -> Path:
 
 
 SLEEPER = 'ARG SLIM=debian:13-slim\nFROM ${SLIM}\nCMD ["sleep", "600"]\n'
+
+
+def test_the_classic_builder_leaves_nothing(lab, tmp_path):
+    """A stage that the image does not stand on has no name there, and is gone all the same."""
+    context = write(
+        tmp_path / "context",
+        "ARG SLIM=debian:13-slim\nFROM ${SLIM} AS aside\nRUN echo aside > /aside\n"
+        "FROM ${SLIM} AS last\nRUN echo last > /last\n",
+    )
+    with lab.workspace_of(context, context) as work:
+        try:
+            image = work.build_by_classic_builder(target="last")
+        except NotApplicable as error:
+            pytest.skip(str(error))
+        labelled = {"label": f"{leftovers.RUN_LABEL}={lab.run}"}
+        during = lab.engine.docker.api.images(filters=labelled)
+    after = lab.engine.docker.api.images(filters=labelled, all=True)
+
+    assert "echo aside" in image.progress
+    assert 2 == len(during)
+    assert [] == after
+
+
+def test_a_dockerfile_that_breaks_is_not_taken_for_a_missing_builder(lab, tmp_path):
+    """Otherwise a claim about the classic builder would be not applicable for a slip in a line."""
+    context = write(tmp_path / "context", "ARG SLIM=debian:13-slim\nFROM ${SLIM}\nRUN false\n")
+
+    with lab.workspace_of(context, context) as work:
+        try:
+            with pytest.raises(BuildError, match="does not build"):
+                work.build_by_classic_builder()
+        except NotApplicable as error:
+            pytest.skip(str(error))
 
 
 def test_a_dockerfile_that_does_not_build(lab, tmp_path):
