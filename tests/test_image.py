@@ -10,10 +10,10 @@ from proving.image import (
     Step,
     begins_with_nothing,
     failure,
+    label_stages,
     parse_steps,
     parse_written,
 )
-from proving.image import Step, begins_with_nothing, failure, label_stages, parse_steps
 
 BUILDERS = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "docker-28.5"])
 """BuildKit 0.8 within the engine, and two releases of buildx (0.13, 0.29)."""
@@ -127,6 +127,8 @@ def test_without_secrets_no_file_is_written(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with image._private_files({}) as files:
         assert {} == files
+
+
 def test_every_stage_gets_the_labels():
     """As its first instruction, whatever the FROM looks like; nothing else is touched."""
     dockerfile = (

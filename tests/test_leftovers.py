@@ -106,6 +106,8 @@ def test_only_an_image_without_a_name_is_removed_by_its_id():
 
     assert 1 == leftovers.remove_unnamed(client_of(images), ["sha256:named", "sha256:nameless"])
     assert [False] == images.forced
+
+
 def test_what_the_classic_builder_leaves_is_removed_one_after_the_other():
     """Stages without a name are told by the label, and each is free when the next one is gone."""
     images = Images([], ["sha256:top", "sha256:below"])

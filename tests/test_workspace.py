@@ -204,8 +204,11 @@ def test_a_build_is_of_what_the_workspace_holds_now(lab, workspace):
     with workspace as work:
         work.edit("Dockerfile", "COPY . /app", "RUN make")
         image = work.build(
-            arguments={"RELEASE": "2"}, hosts={"a.test": "::1"}, no_cache=True, secrets={"a": b"1"}
-            arguments={"RELEASE": "2"}, hosts={"a.test": "::1"}, target="test", no_cache=True
+            arguments={"RELEASE": "2"},
+            hosts={"a.test": "::1"},
+            secrets={"a": b"1"},
+            target="test",
+            no_cache=True,
         )
         expected = {
             "key": "L0",
