@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 PAUSE_AFTER_FAILURE_SECONDS = 0.1
 GOLDEN = 0.6180339887  # multiples of it, modulo 1, are spread evenly over 0 to 1
+ENDING_BYTES = 64
+"""How much of the end of each answer's body is kept, at least."""
 
 
 class Outcome(StrEnum):
@@ -68,6 +70,8 @@ class Request:
     """Bytes of the answer's body that arrived, as sent."""
     detail: str
     """One sentence about a failure; empty for an answer."""
+    ending: bytes = b""
+    """The last bytes of the answer's body, as far as it arrived."""
 
     @property
     def complete(self) -> bool:
@@ -329,12 +333,13 @@ class Load:
                     headers_at, status = time.time(), response.status_code
                     async for chunk in response.aiter_raw():
                         received_bytes += len(chunk)
-                        end = (end + chunk)[-max(len(self.body_ends_with), 1) :]
+                        end = (end + chunk)[-max(len(self.body_ends_with), ENDING_BYTES) :]
             if end.endswith(self.body_ends_with):
                 outcome, detail = Outcome.ANSWERED, ""
             else:
                 outcome = Outcome.CUT
-                detail = f"{url} was answered with a body that ends in {end!r}."
+                told = end[-len(self.body_ends_with) :]
+                detail = f"{url} was answered with a body that ends in {told!r}."
         except (TimeoutError, httpx.TimeoutException):
             detail = f"{url} gave no whole answer within {self.timeout_seconds:g} s."
         except httpx.ConnectError as error:
@@ -354,6 +359,7 @@ class Load:
                     status=status,
                     received_bytes=received_bytes,
                     detail=detail,
+                    ending=end,
                 )
             )
         return outcome
