@@ -24,6 +24,7 @@ from .traffic import Load, Report, Request
 if TYPE_CHECKING:
     from .image import Image
     from .lab import Lab
+    from .node import Node
     from .registry import Registry
 
 CLAIM = "F1"
@@ -39,7 +40,7 @@ ALIAS = "app"
 """The name by which the web server knows the application on their network."""
 
 SETTLE_SECONDS = 1.5
-"""How long a new container of the application is given before an old one is stopped."""
+"""How long new containers of the application are given before the old ones are stopped."""
 
 AFTER_SECONDS = 2.0
 """How long the load goes on at least when the release is over."""
@@ -78,17 +79,17 @@ def build_releases(lab: Lab, arm: str) -> Releases:
     return Releases(arm, **built)
 
 
-def downloaded(lab: Lab, registry: Registry, releases: Releases) -> dict[str, int]:
-    """Return the bytes that a node downloads for each later release, when it has the first one."""
+def downloaded(registry: Registry, node: Node, releases: Releases) -> dict[str, int]:
+    """Return the bytes that a node downloads for each later release, once it has the first one."""
     first, source, second = (
-        registry.push(getattr(releases, name), f"{releases.name}:{name}") for name in ARGUMENTS
+        registry.push(getattr(releases, name), f"guestbook:{releases.name}-{name}")
+        for name in ARGUMENTS
     )
-    with lab.node(registry) as node:
-        node.pull(first)
-        return {
-            "source_bytes": node.pull(source).served_bytes,
-            "release_bytes": node.pull(second).served_bytes,
-        }
+    node.pull(first)
+    return {
+        "source_bytes": node.pull(source).served_bytes,
+        "release_bytes": node.pull(second).served_bytes,
+    }
 
 
 @contextmanager
@@ -158,7 +159,11 @@ class Together:
 
 @dataclass(frozen=True)
 class Apart:
-    """The web server before two containers of the application, which are replaced one by one."""
+    """The web server before two containers of the application.
+
+    A release starts two new ones beside them and then stops the old ones, one by one: there is
+    always one that serves, and no new one gets the address of an old one.
+    """
 
     web: Image
     releases: Releases
@@ -179,9 +184,10 @@ class Apart:
             stack.enter_context(web)
 
             def replace() -> None:
-                for one in old:
+                for _ in old:
                     started(self.releases.second)
-                    time.sleep(SETTLE_SECONDS)
+                time.sleep(SETTLE_SECONDS)
+                for one in old:
                     _end(one, lab.grace_seconds)
 
             yield Running(f"http://{web.address(_WEB_PORT)}/", replace)
