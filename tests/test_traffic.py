@@ -122,6 +122,17 @@ def test_error_page_within_the_promised_length_is_cut() -> None:
     assert "b'well'" in wrong.detail
 
 
+def test_the_end_of_a_body_is_kept() -> None:
+    """A lab can tell from it who has answered, and no body is too long for that."""
+    body = b"x" * 100_000 + b"release 2"
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    with serving(lambda c, _: c.sendall(head.encode() + body)) as url:
+        got = one(url)
+
+    assert got.ending.endswith(b"xrelease 2")
+    assert len(got.ending) < 100
+
+
 def test_reset_is_cut() -> None:
     """A process that dies with unread data resets its connections; that is cut too."""
 

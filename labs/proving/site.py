@@ -10,6 +10,7 @@
 | directive `common-parent` | what a node has downloaded after each of several services |
 | directive `leak-matrix` | where a secret was found |
 | directive `what-is-left` | the parts of an image, and which of them a last stage keeps |
+| directive `release-timeline` | the timeline of a release: answers, failures, the server away |
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
 | directive `engines` | a claim on every engine that it was recorded on |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
@@ -48,6 +49,7 @@ from . import (
     leak_matrix,
     recorded,
     recorded_engines,
+    release_timeline,
     show,
     site_results,
     site_tables,
@@ -79,6 +81,7 @@ FIGURES: dict[str, Draw] = {
     "common-parent": common_parent.parent_figure,
     "leak-matrix": leak_matrix.leak_figure,
     "what-is-left": what_is_left.left_figure,
+    "release-timeline": release_timeline.release_figure,
 }
 """Every directive that draws a recorded result, or some arms of it, with what draws it."""
 
@@ -87,6 +90,7 @@ _SHOWING = (
     drawing,
     recorded,
     recorded_engines,
+    release_timeline,
     show,
     site_results,
     site_tables,
