@@ -48,7 +48,7 @@ AFTER_SECONDS = 2.0
 STEP_SECONDS = 0.25
 """The width of a step in the record of a release."""
 
-_WEB_PORT = 80
+WEB_PORT = 80
 _APPLICATION_READY = "Booting worker"
 _WEB_READY = "start worker process [0-9]"
 
@@ -63,20 +63,22 @@ class Releases:
     second: Image
 
 
-def build_releases(lab: Lab, arm: str) -> Releases:
-    """Build the releases of an arm's image, side by side; the lab's bases must be ready.
+def build_release(lab: Lab, arm: str, release: str) -> Image:
+    """Build a release of an arm's image by its name in `ARGUMENTS`; the bases must be ready.
 
     Raises:
-        BuildError: one does not build.
+        BuildError: it does not build.
     """
     dockerfile = Path(CLAIM, arm, "Dockerfile")
-    images = [
-        lab.image_of(CLAIM, lab.images, dockerfile, arguments=arguments)
-        for arguments in ARGUMENTS.values()
-    ]
-    with ThreadPoolExecutor(len(images)) as pool:
-        built = dict(zip(ARGUMENTS, pool.map(lambda image: image.build(), images), strict=True))
-    return Releases(arm, **built)
+    arguments = ARGUMENTS[release]
+    return lab.image_of(CLAIM, lab.images, dockerfile, arguments=arguments).build()
+
+
+def build_releases(lab: Lab, arm: str) -> Releases:
+    """Build all releases of an arm's image, side by side; see `build_release`."""
+    with ThreadPoolExecutor(len(ARGUMENTS)) as pool:
+        built = pool.map(lambda release: build_release(lab, arm, release), ARGUMENTS)
+        return Releases(arm, *built)
 
 
 def downloaded(registry: Registry, node: Node, releases: Releases) -> dict[str, int]:
@@ -105,10 +107,33 @@ def network(lab: Lab) -> Iterator[str]:
             made.remove()
 
 
-def joined(lab: Lab, name: str, alias: str) -> dict[str, Any]:
+def application(lab: Lab, image: Image, network_name: str) -> Container:
+    """Return a container of the application on a network, to be started by `with`."""
+    options = _joined_to(lab, network_name, ALIAS)
+    return lab.start(image, ready=_APPLICATION_READY, options=options)
+
+
+def web_server(lab: Lab, image: Image, network_name: str) -> Container:
+    """Return a container of a web server on a network and published, to be started by `with`."""
+    options = _joined_to(lab, network_name, "web")
+    return lab.start(image, ports=[WEB_PORT], ready=_WEB_READY, options=options)
+
+
+def _joined_to(lab: Lab, network_name: str, alias: str) -> dict[str, Any]:
     """Return the options of `docker run` that join a network under an alias."""
     endpoint = lab.engine.docker.api.create_endpoint_config(aliases=[alias])
-    return {"network_mode": None, "network": name, "networking_config": {name: endpoint}}
+    return {
+        "network_mode": None,
+        "network": network_name,
+        "networking_config": {network_name: endpoint},
+    }
+
+
+def end(container: Container, grace_seconds: float) -> None:
+    """Stop a container as `docker stop` does, and remove it."""
+    with talking_to(container.engine):
+        container.get_wrapped_container().stop(timeout=round(grace_seconds))
+    container.stop()
 
 
 @dataclass(frozen=True)
@@ -141,20 +166,20 @@ class Together:
         """Run the first release; the second one takes its published port."""
         with ExitStack() as stack:
             old = stack.enter_context(self._container(lab, self.releases.first))
-            address = old.address(_WEB_PORT)
+            address = old.address(WEB_PORT)
 
             def replace() -> None:
-                _end(old, lab.grace_seconds)
+                end(old, lab.grace_seconds)
                 new = self._container(lab, self.releases.second)
                 published: Any = (lab.engine.published_on, int(address.rpartition(":")[2]))
-                new.ports[f"{_WEB_PORT}/tcp"] = published
+                new.ports[f"{WEB_PORT}/tcp"] = published
                 stack.enter_context(new)
 
             yield Running(f"http://{address}/", replace)
 
     @staticmethod
     def _container(lab: Lab, image: Image) -> Container:
-        return lab.start(image, ports=[_WEB_PORT], ready=_APPLICATION_READY)
+        return lab.start(image, ports=[WEB_PORT], ready=_APPLICATION_READY)
 
 
 @dataclass(frozen=True)
@@ -173,31 +198,20 @@ class Apart:
         """Run the first release behind the web server; the second one joins it on its network."""
         with network(lab) as name, ExitStack() as stack:
 
-            def started(image: Image) -> Container:
-                options = joined(lab, name, ALIAS)
-                app = lab.start(image, ready=_APPLICATION_READY, options=options)
-                return stack.enter_context(app)
+            def start(image: Image) -> Container:
+                return stack.enter_context(application(lab, image, name))
 
-            old = [started(self.releases.first) for _ in range(2)]
-            options = joined(lab, name, "web")
-            web = lab.start(self.web, ports=[_WEB_PORT], ready=_WEB_READY, options=options)
-            stack.enter_context(web)
+            old = [start(self.releases.first) for _ in range(2)]
+            web = stack.enter_context(web_server(lab, self.web, name))
 
             def replace() -> None:
                 for _ in old:
-                    started(self.releases.second)
+                    start(self.releases.second)
                 time.sleep(SETTLE_SECONDS)
                 for one in old:
-                    _end(one, lab.grace_seconds)
+                    end(one, lab.grace_seconds)
 
-            yield Running(f"http://{web.address(_WEB_PORT)}/", replace)
-
-
-def _end(container: Container, grace_seconds: float) -> None:
-    """Stop a container as `docker stop` does, and remove it."""
-    with talking_to(container.engine):
-        container.get_wrapped_container().stop(timeout=round(grace_seconds))
-    container.stop()
+            yield Running(f"http://{web.address(WEB_PORT)}/", replace)
 
 
 def release_under_load(lab: Lab, deployment: Deployment) -> dict[str, Any]:
@@ -239,10 +253,10 @@ def release_under_load(lab: Lab, deployment: Deployment) -> dict[str, Any]:
 
 def both(measured: Mapping[str, Measured], more: Mapping[str, Measured]) -> dict[str, Measured]:
     """Return the figures of each arm with those that were measured of it besides."""
-    return {arm: _joined(figures, more.get(arm, {})) for arm, figures in measured.items()}
+    return {arm: _with(figures, more.get(arm, {})) for arm, figures in measured.items()}
 
 
-def _joined(figures: Measured, more: Measured) -> Measured:
+def _with(figures: Measured, more: Measured) -> Measured:
     if isinstance(figures, NotMeasured):
         return figures
     if isinstance(more, NotMeasured):
