@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import secrets
 import shutil
 import time
@@ -16,10 +17,13 @@ from proving.errors import BuildError, ContainerError, ProvingError
 from proving.exercises import Answer, Outcome
 from proving.lab import Lab
 from proving.paths import LABS
+from proving.traffic import Outcome as Response
+from proving.traffic import Request
 
 CACHE, SIZE, PROCESSES = "03-layers-and-cache", "04-layer-size", "09-process-management"
 SETTINGS = "08-runtime-configuration"
 STAGES = "05-multi-stage"
+FUNCTION = "06-one-function"
 
 
 def on_engine(test: Callable[..., None]) -> Callable[..., None]:
@@ -339,6 +343,84 @@ class TestMultiStage:
 
         assert Outcome.FAILED == found.outcome
         assert found.sentence.startswith("peak.c must stay")
+class TestOneFunction:
+    """Chapter 6: a web server, and the application that is released behind it."""
+
+    @staticmethod
+    def judged(*told: tuple[float, str]) -> Answer:
+        """Judge requests by when each began, and by what came of it; the release began at 10."""
+        bodies = {"old": b"release 1\n", "new": b"release 2\n", "failed": b""}
+        requests = [
+            Request(
+                id="id",
+                began_at=began_at,
+                headers_at=began_at,
+                ended_at=began_at + 1,
+                outcome=Response.ANSWERED,
+                status=504 if name == "failed" else 200,
+                received_bytes=0,
+                detail="",
+                ending=bodies[name],
+            )
+            for began_at, name in told
+        ]
+        check = runpy.run_path(str(LABS / "exercises" / FUNCTION / "check.py"))
+        found: Answer = check["judge"](requests, began_at=10)
+        return found
+
+    def test_a_server_that_finds_the_new_container_late_gets_a_hint(self):
+        """Some requests have failed, and yet the last one has its answer."""
+        found = self.judged((0, "old"), (11, "failed"), (20, "new"))
+
+        assert Outcome.HINT == found.outcome
+        assert "1 of 3 requests failed: nginx answers with status 504" in found.sentence
+
+    def test_a_server_that_serves_nothing_before_the_release_has_failed(self):
+        """It is not the release that it does not survive."""
+        found = self.judged((0, "failed"), (20, "new"))
+
+        assert Outcome.FAILED == found.outcome
+        assert found.sentence.startswith("Before the release")
+
+    def test_all_requests_answered_is_what_passes(self):
+        """The old release may go on answering for a while."""
+        assert Outcome.PASSED == self.judged((0, "old"), (12, "old"), (20, "new")).outcome
+
+    @on_engine
+    def test_the_start_fails_with_its_reason(self):
+        """It has looked the name up once, and asks at an address where nobody is."""
+        found = answer(FUNCTION, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert "the new one is not found: nginx answers with status 504" in found.sentence
+
+    @on_engine
+    def test_the_solution_passes(self):
+        """It finds the new container while the old one is there."""
+        assert Outcome.PASSED == answer(FUNCTION, "solution").outcome
+
+    @on_engine
+    def test_to_believe_the_name_server_for_ten_minutes_is_no_solution(self, turns):
+        """The name is looked up when a request comes, and the first answer holds too long."""
+        mend(turns / FUNCTION / "solution" / "nginx.conf", (" valid=1s", ""))
+        found = answer(FUNCTION, "solution")
+
+        assert Outcome.FAILED == found.outcome
+        assert "for how long does it believe the answer" in found.sentence
+
+    @on_engine
+    def test_another_way_passes_too(self, turns):
+        """An nginx that is reloaded each second looks the name up each second."""
+        mend(
+            turns / FUNCTION / "start" / "Dockerfile",
+            (
+                'CMD ["nginx", "-g", "daemon off; error_log /dev/stderr notice;"]',
+                "CMD (while sleep 1; do nginx -s reload; done) & "
+                'exec nginx -g "daemon off; error_log /dev/stderr notice;"',
+            ),
+        )
+
+        assert Outcome.PASSED == answer(FUNCTION, "start").outcome
 
 
 class TestProcessManagement:
