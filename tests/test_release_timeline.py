@@ -52,7 +52,7 @@ def test_each_row_has_its_number():
 
 
 def test_all_arms_have_the_same_seconds_and_the_same_height():
-    """The picture begins two seconds before the release, whenever the load has begun."""
+    """The picture begins two seconds before the release at least, and has room for its name."""
     bad, good, _ = drawings(release_figure(CLAIM, RECORD))
 
     # from -2 s to 4 s: the release begins at a third, and the bad arm lacks its first four steps
@@ -85,12 +85,13 @@ def test_the_same_is_told_in_words():
     assert "<span>: 12 of 60 requests failed</span>" in html
     assert "A release under load. F0, bad: <one>" == bad.findtext(f"{SVG}title")
     assert (
-        "The release takes 1.5 s. Answered by the old release: 32. Answered by the new release: "
-        "16. Failed: 12. The web server is away for 1.0 s." == bad.findtext(f"{SVG}desc")
+        "All containers are replaced after 1.5 s. Answered by the old release: 32. "
+        "Answered by the new release: 16. Failed: 12. The web server is away for 1.0 s."
+        == bad.findtext(f"{SVG}desc")
     )
     assert good.findtext(f"{SVG}desc").endswith("The web server is never away.")
     assert "<td>32</td><td>16</td><td>12</td><td>1.0 s</td><td>1.5 s</td>" in html
-    assert "done after 1.5 s" in words(bad)
+    assert "replaced after 1.5 s" in words(bad)
 
 
 def test_colours_are_those_of_the_page_with_one_to_fall_back_on():

@@ -36,18 +36,19 @@ def test_a_cut_answer_is_a_failure():
     assert "failed" == releases.answer_of(cut)
 
 
-def test_a_server_is_away_until_the_next_request_that_it_answers():
-    """Failures in a row are one span, whatever became of each."""
+def test_a_server_is_away_until_it_has_answered_a_later_request():
+    """Failures meanwhile are of the same span, whatever became of each."""
     told = report(
         request(0, 1),
         request(1, 1, outcome=Outcome.REFUSED),
         request(2, 9, outcome=Outcome.TIMED_OUT),
         request(3, 4),
+        request(3.5, 3.6, outcome=Outcome.REFUSED),
         request(5, 6, status=503),
         request(6, 7),
     )
 
-    assert [(1, 3), (5, 6)] == releases.away(told)
+    assert [(1, 4), (5, 7)] == releases.away(told)
 
 
 def test_a_server_that_does_not_come_back_is_away_to_the_end():

@@ -26,6 +26,7 @@ ROWS = {
 }
 
 _BEFORE_SECONDS = 2.0
+_BEFORE_SHARE = 0.2
 _MOMENTS = 20
 _STRIP = 24
 _GAP = 6
@@ -87,9 +88,8 @@ def release_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> st
         ClaimsFileError: the result carries no release, or none of one of the `arms` asked for.
     """
     found = releases(claim, record, arms)
-    axis = Axis(
-        max(min(one.start for one in found), -_BEFORE_SECONDS), max(one.end for one in found)
-    )
+    end = max(one.end for one in found)
+    axis = Axis(-max(_BEFORE_SECONDS, _BEFORE_SHARE * end), end)
     most = max(1, *(count for one in found for row in one.counts.values() for count in row))
     return drawing.figure(
         "release",
@@ -142,7 +142,7 @@ def _moments(one: Release, axis: Axis, floor: int) -> Iterable[str]:
     beside = axis.inward(one.over)
     for value, told, anchor in (
         (0.0, "release", "end"),
-        (one.over, f"done after {humanize(one.over, 's')}", beside),
+        (one.over, f"replaced after {humanize(one.over, 's')}", beside),
     ):
         x, gap = axis.at(value), 5 if anchor == "start" else -5
         yield (
@@ -178,7 +178,12 @@ def _numbers(found: Sequence[Release]) -> str:
         )
         for one in found
     ]
-    heads = ("Arm", *(name for name, _ in ROWS.values()), "Web server away", "Release took")
+    heads = (
+        "Arm",
+        *(name for name, _ in ROWS.values()),
+        "Web server away",
+        "Containers replaced after",
+    )
     caption = "Requests by what became of them, and the web server"
     return drawing.numbers("The releases in numbers", caption, heads, {"": rows})
 
@@ -188,4 +193,4 @@ def _sentence(one: Release) -> str:
         f"The web server is away for {_away(one)}." if one.away else "The web server is never away."
     )
     told = [f"{name}: {_total(one, row):,}." for row, (name, _) in ROWS.items()]
-    return " ".join([f"The release takes {humanize(one.over, 's')}.", *told, away])
+    return " ".join([f"All containers are replaced after {humanize(one.over, 's')}.", *told, away])

@@ -284,19 +284,17 @@ def answer_of(request: Request) -> str:
 def away(report: Report) -> list[tuple[float, float]]:
     """Return the spans in which a server gave no answer, in unix seconds of the client's clock.
 
-    Each lasts from the beginning of a request without an answer to the beginning of the next
-    request that has one, or to the end of the load.
+    Each lasts from the beginning of a request without an answer until a request that began later
+    has its answer, or to the end of the load.
     """
     spans: list[tuple[float, float]] = []
-    since: float | None = None
+    over = max((request.ended_at for request in report.requests), default=0.0)
     for request in report.requests:
-        if request.complete and since is not None:
-            spans.append((since, request.began_at))
-            since = None
-        elif not request.complete and since is None:
-            since = request.began_at
-    if since is not None:
-        spans.append((since, max(request.ended_at for request in report.requests)))
+        since = request.began_at
+        if request.complete or (spans and since < spans[-1][1]):
+            continue
+        answers = [r.ended_at for r in report.requests if r.complete and r.began_at > since]
+        spans.append((since, min(answers, default=over)))
     return spans
 
 
