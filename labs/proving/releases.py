@@ -234,7 +234,7 @@ def release_under_load(lab: Lab, deployment: Deployment) -> dict[str, Any]:
     }
     with deployment.run(lab) as running:
         on_app = Load(running.url, concurrency=8, pause_seconds=0.25, **patient)
-        on_web = Load(f"{running.url}about", concurrency=2, pause_seconds=0.2, **patient)
+        on_web = Load(f"{running.url}about", concurrency=5, pause_seconds=0.4, **patient)
         with on_app, on_web:
             on_app.wait_for(answered=requests // 10)
             on_web.wait_for(answered=requests // 40)
