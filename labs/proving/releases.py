@@ -24,7 +24,6 @@ from .traffic import Load, Report, Request
 if TYPE_CHECKING:
     from .image import Image
     from .lab import Lab
-    from .node import Node
     from .registry import Registry
 
 CLAIM = "F1"
@@ -84,17 +83,18 @@ def build_releases(lab: Lab, arm: str) -> Releases:
         return Releases(arm, *built)
 
 
-def downloaded(registry: Registry, node: Node, releases: Releases) -> dict[str, int]:
+def downloaded(lab: Lab, registry: Registry, releases: Releases) -> dict[str, int]:
     """Return the bytes that a node downloads for each later release, once it has the first one."""
     first, source, second = (
         registry.push(getattr(releases, name), f"guestbook:{releases.name}-{name}")
         for name in ARGUMENTS
     )
-    node.pull(first)
-    return {
-        "source_bytes": node.pull(source).served_bytes,
-        "release_bytes": node.pull(second).served_bytes,
-    }
+    with lab.node(registry) as node:
+        node.pull(first)
+        return {
+            "source_bytes": node.pull(source).served_bytes,
+            "release_bytes": node.pull(second).served_bytes,
+        }
 
 
 @contextmanager
@@ -234,7 +234,8 @@ def release_under_load(lab: Lab, deployment: Deployment) -> dict[str, Any]:
     }
     with deployment.run(lab) as running:
         on_app = Load(running.url, concurrency=8, pause_seconds=0.25, **patient)
-        on_web = Load(f"{running.url}about", concurrency=5, pause_seconds=0.4, **patient)
+        # some connections wait for a server that is not up yet, and others must go on asking
+        on_web = Load(f"{running.url}about", concurrency=8, pause_seconds=0.8, **patient)
         with on_app, on_web:
             on_app.wait_for(answered=requests // 10)
             on_web.wait_for(answered=requests // 40)
