@@ -25,7 +25,7 @@ from proving.traffic import Load, Request
 TOGETHER_SECONDS = 3.0
 """For how long the new container runs beside the old one before that is stopped."""
 
-AFTER_SECONDS = 6.0
+AFTER_SECONDS = 4.0
 """For how long the load goes on when the old container is gone."""
 
 
