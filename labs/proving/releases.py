@@ -255,7 +255,6 @@ def release_under_load(lab: Lab, deployment: Deployment) -> dict[str, Any]:
         "old_answers": told.count("old"),
         "new_answers": told.count("new"),
         "served_after": after,
-        "release_seconds": round(over_at - began_at, 3),
         "releases": drawn(app, gone, began_at, over_at),
     }
 
