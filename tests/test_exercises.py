@@ -343,6 +343,8 @@ class TestMultiStage:
 
         assert Outcome.FAILED == found.outcome
         assert found.sentence.startswith("peak.c must stay")
+
+
 class TestOneFunction:
     """Chapter 6: a web server, and the application that is released behind it."""
 
