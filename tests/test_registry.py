@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from proving import leftovers
 from proving.errors import ContainerError, CouldNotMeasure
 from proving.lab import Lab
 from proving.registry import (
@@ -87,14 +88,16 @@ def test_an_index_is_read_for_the_platform():
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("shop:1", ("shop", "1")), ("a/shop", ("a/shop", "latest"))]
+    ("name", "expected"), [("shop:1", ("shop", "1")), ("shop", ("shop", "latest"))]
 )
 def test_a_name_is_a_repository_and_a_tag(name, expected):
     """As in the reference that a node gets, without the registry."""
     assert expected == split(name)
 
 
-@pytest.mark.parametrize("name", ["", ":1", "Shop:1", "localhost:5000/shop:1", "shop@sha256:0"])
+@pytest.mark.parametrize(
+    "name", ["", ":1", "Shop:1", "a/shop", "localhost:5000/shop:1", "shop@sha256:0"]
+)
 def test_a_name_that_is_none_is_refused(name):
     """The lab does not choose the registry's address."""
     with pytest.raises(ContainerError, match="shop:1"):
@@ -127,6 +130,23 @@ def test_what_two_images_share_is_one_blob(siblings):
     assert one.layers[-1] != two.layers[-1]
     assert len(one.layers) >= 3
     assert f"@{one.manifest_digest}" in one.by_digest
-    assert one.reference.endswith(":5000/one:1")
+    assert one.reference.endswith(f":5000/proving-ground-run/{lab.run}/one:1")
     assert () == served
     assert not [name for name in names if name.endswith(("/one:1", "/two:1"))]
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("nothing_left")
+def test_a_push_that_was_killed_leaves_a_name_that_the_clean_up_finds(siblings):
+    """The run is part of the name, and no other run's clean-up removes it."""
+    with Lab("a-test") as lab:
+        image = lab.build(siblings[0]).get_wrapped_image()
+        name = f"127.0.0.1:1/{leftovers.pushed_name(lab.run, 'one')}:1"
+        image.tag(name)
+        client = lab.engine.docker
+        leftovers.remove(client, "another-run")
+        before = [tag for found in client.images.list() for tag in found.tags if tag == name]
+    after = [tag for found in client.images.list() for tag in found.tags if tag == name]
+
+    assert [name] == before
+    assert [] == after

@@ -57,6 +57,11 @@ def image_name(run: str, name: str) -> str:
     return f"{IMAGES_OF_RUNS}/{run}:{name}"
 
 
+def pushed_name(run: str, name: str) -> str:
+    """Return the path within a registry to which a run pushes an image."""
+    return f"{IMAGES_OF_RUNS}/{run}/{name}"
+
+
 def remove(client: docker.DockerClient, run: str | None = None) -> int:
     """Remove what one run, or every run, has left on the engine; return how many things.
 
@@ -72,7 +77,16 @@ def _things(client: docker.DockerClient, run: str | None) -> Iterator[Any]:
     yield from client.networks.list(filters=labelled)
     yield from client.volumes.list(filters=labelled)
     yield from (_Tag(client, tag) for tag in _tags(client, f"{IMAGES_OF_RUNS}/{run or '*'}"))
+    yield from (_Tag(client, tag) for tag in _pushed(client, run or "*"))
     yield from _nameless(client, run)
+
+
+def _pushed(client: docker.DockerClient, run: str) -> list[str]:
+    """Return the names by which pushes that were killed have left images on the engine."""
+    listed = _images(client, filters={"reference": f"*/{pushed_name(run, '*')}"})
+    return [
+        tag for image in listed for tag in image["RepoTags"] or [] if f"/{IMAGES_OF_RUNS}/" in tag
+    ]
 
 
 def _nameless(client: docker.DockerClient, run: str | None) -> Iterator[_Tag]:

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import leftovers
 from .engine import LOOPBACK, talking_to
 from .errors import ContainerError, CouldNotMeasure
 from .server import LOG_SECONDS, MARK, LoggedServer, between
@@ -168,7 +169,7 @@ def split(name: str) -> tuple[str, str]:
         ContainerError: it names a registry, or is no name.
     """
     repository, _, tag = name.partition(":")
-    if not re.fullmatch(r"[a-z0-9]+(?:[._/-]+[a-z0-9]+)*", repository) or "/" in tag:
+    if not re.fullmatch(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*", repository) or "/" in tag:
         raise ContainerError(
             f"{name!r} is no name of an image within the lab's registry; write `shop:1`."
         )
@@ -184,6 +185,7 @@ class Registry(LoggedServer):
     def __init__(self, lab: Lab, image: Image) -> None:
         super().__init__(lab, image, ports=(PORT,), ready="listening on")
         self._engine = lab.engine
+        self._run_of_lab = leftovers.pushed_name(lab.run, "")
 
     @property
     def address(self) -> str:
@@ -197,6 +199,9 @@ class Registry(LoggedServer):
     def push(self, image: Image | str, name: str) -> Pushed:
         """Push an image under a name such as `shop:1`; an earlier one of that name loses it.
 
+        The engine knows it by that name as long as the push lasts, and the registry by one that
+        tells the run as well, so that a clean-up finds what a push that was killed has left.
+
         `image` is one that a lab has built, or a reference that the engine knows.
 
         Raises:
@@ -206,7 +211,8 @@ class Registry(LoggedServer):
 
         repository, tag = split(name)
         client, port = self._engine.docker, self._published().rpartition(":")[2]
-        here = f"{LOOPBACK}:{port}/{repository}"
+        path = f"{self._run_of_lab}{repository}"
+        here = f"{LOOPBACK}:{port}/{path}"
         with talking_to(self._engine):
             try:
                 found = client.images.get(image if isinstance(image, str) else image.id)
@@ -225,17 +231,20 @@ class Registry(LoggedServer):
                 ", its own loopback; look whether a proxy or a firewall keeps it from there."
             )
         manifest = self.manifest(repository, tag)
-        reference = f"{self.address}/{repository}:{tag}"
+        reference = f"{self.address}/{path}:{tag}"
         return Pushed(manifest.digest, manifest.config, manifest.layers, reference)
 
     def manifest(self, repository: str, reference: str) -> Manifest:
         """Return the manifest of a tag or digest, for the engine's platform where it has several.
 
+        `repository` is a name such as `shop`, or the path by which a node asks for it.
+
         Raises:
             CouldNotMeasure: there is none, or it is not an image's.
         """
         accepted = ", ".join((*MANIFESTS, *INDEXES))
-        answer = self._get(f"/v2/{repository}/manifests/{reference}", Accept=accepted)
+        path = f"{self._run_of_lab}{repository.removeprefix(self._run_of_lab)}"
+        answer = self._get(f"/v2/{path}/manifests/{reference}", Accept=accepted)
         if answer.status_code != HTTPStatus.OK:
             raise CouldNotMeasure(f"The registry has no {repository}:{reference}.")
         content = answer.json()
