@@ -1,7 +1,7 @@
 """The runner of the labs: prove every claim, try its teeth, or record the notebooks.
 
 A notebook runs in a kernel of its own, from beginning to end or with the cells of one claim and
-the set-up alone; cells carry the id of their claim in their metadata.
+the set-up alone, without the exercises; cells carry the id of their claim in their metadata.
 """
 
 from __future__ import annotations
@@ -121,9 +121,7 @@ def run_notebook(
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     content = nbformat.read(notebook, as_version=4)
-    content.cells = [
-        cell for cell in content.cells if only is None or cell.metadata.get("claim") in (None, only)
-    ]
+    content.cells = [cell for cell in content.cells if only is None or _is_needed(cell, only)]
     run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
     client = NotebookClient(
         content,
@@ -161,6 +159,12 @@ def run_notebook(
             proofs.append(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
             told(proofs[-1])
     return proofs, content
+
+
+def _is_needed(cell: Any, claim_id: str) -> bool:
+    """Tell whether a claim needs a cell: its own, and those of no claim but the exercises."""
+    of = cell.metadata.get("claim")
+    return of == claim_id or (of is None and "lab.exercise(" not in cell.source)
 
 
 @contextmanager
