@@ -16,12 +16,14 @@ logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
 settings: dict[str, str] = {}
 
 
-def load() -> None:
-    """Take the settings of the file, as a whole or not at all."""
+def load() -> bytes:
+    """Take the settings of the file, as a whole or not at all; return what was read."""
     global settings
-    found = json.loads(SETTINGS.read_text())
+    content = SETTINGS.read_bytes()
+    found = json.loads(content)
     logging.info("loaded %s", found["greeting"])
     settings = found
+    return content
 
 
 class Greeter(BaseHTTPRequestHandler):

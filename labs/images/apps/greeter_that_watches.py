@@ -7,9 +7,8 @@ import time
 import greeter
 
 
-def watch() -> None:
+def watch(seen: bytes) -> None:
     """Compare the content: the file is a link, and what it leads to is another file each time."""
-    seen = greeter.SETTINGS.read_bytes()
     while True:
         time.sleep(0.5)
         try:
@@ -21,6 +20,6 @@ def watch() -> None:
             logging.error("kept the settings: %r", error)
 
 
-greeter.load()
-threading.Thread(target=watch, daemon=True).start()
+loaded = greeter.load()  # to be compared with what is served, not with what is there a moment later
+threading.Thread(target=watch, args=[loaded], daemon=True).start()
 greeter.serve()
