@@ -1,7 +1,10 @@
 """Processes and stops are read from what the engine and a helper container tell."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
-from proving.container import KILLED, _without_helper, parse_processes, read_stop
+from proving.container import KILLED, Container, _without_helper, parse_processes, read_stop
 from proving.errors import CouldNotMeasure
 
 ENGINES = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "docker-28.5"])
@@ -60,3 +63,34 @@ def test_a_stop_without_events_is_not_measured():
     """An engine that forgot its events gives no figure."""
     with pytest.raises(CouldNotMeasure, match="do not tell"):
         read_stop([])
+
+
+def test_a_port_of_this_machine_is_not_asked_by_way_of_a_proxy(monkeypatch):
+    """A reader's environment may name one, which knows nothing of the ports of this machine."""
+
+    class Teapot(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(418, self.path)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    class Published(Container):
+        def __init__(self):
+            pass
+
+        def address(self, port):
+            return f"127.0.0.1:{port}"
+
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), Teapot) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01]).start()
+        try:
+            response = Published().ask(server.server_port, "/tea")
+        finally:
+            server.shutdown()
+
+    assert (418, "/tea") == (response.status_code, response.reason_phrase)

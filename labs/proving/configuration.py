@@ -30,7 +30,6 @@ PORT = 8000
 
 READY = "^ready"
 
-_TIMEOUT_SECONDS = 5
 _LOG_SECONDS = 20.0
 _NOTED_LATE_SECONDS = 1.0
 _LISTENING = "0A"
@@ -52,13 +51,15 @@ def answer(app: Container, port: int = PORT, path: str = "/") -> str:
     """Return the body with which a published port answers a GET, or nothing where none comes.
 
     An answer that is no success is none.
+
+    Raises:
+        CouldNotMeasure: the port is not published, or the container does not run.
     """
     import httpx
 
     try:
-        url = f"http://{app.address(port)}{path}"
-        return httpx.get(url, timeout=_TIMEOUT_SECONDS).raise_for_status().text
-    except (CouldNotMeasure, httpx.HTTPError):
+        return app.ask(port, path).raise_for_status().text
+    except httpx.HTTPError:
         return ""
 
 
@@ -267,7 +268,7 @@ def first_failure(
         _wait_for_end(app, asked_at - after_seconds / 2)  # a second start would slow this one down
         works = with_all_settings(lab, image, settings, path)
         _wait_for_end(app, asked_at)
-        healthy = answer(app, path="/health") != ""
+        healthy = app.state().status == "running" and answer(app, path="/health") != ""
         log = app.log_text()
         if (ended_at := run_of(app).ended_at) is None:
             status = app.get(PORT, path)

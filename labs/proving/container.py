@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import APIError, NotFound
 from docker.errors import ContainerError as HelperError
@@ -22,6 +22,9 @@ from . import disk
 from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
 from .errors import ContainerError, CouldNotMeasure
 from .spans import note, span
+
+if TYPE_CHECKING:
+    import httpx
 
 READY_SECONDS = 60.0
 EVENT_SECONDS = 30.0
@@ -245,9 +248,23 @@ class Container(DockerContainer):
         import httpx
 
         try:
-            return httpx.get(f"http://{self.address(port)}{path}", timeout=5).status_code
+            return self.ask(port, path).status_code
         except (CouldNotMeasure, httpx.TransportError):
             return None
+
+    def ask(self, port: int, path: str = "/", *, timeout_seconds: float = 5.0) -> httpx.Response:
+        """Return what a published port answers a GET with, whatever its status.
+
+        Proxies of the environment are not asked: they would not find this machine's own ports.
+
+        Raises:
+            CouldNotMeasure: the port is not published, or the container does not run.
+            httpx.TransportError: no answer came.
+        """
+        import httpx
+
+        url = f"http://{self.address(port)}{path}"
+        return httpx.get(url, timeout=timeout_seconds, trust_env=False)
 
     def log_bytes(self) -> int:
         """Return how many bytes the engine has of the container's stdout and stderr."""

@@ -87,9 +87,7 @@ def _asked(app: Container, path: str) -> httpx.Response:
     import httpx
 
     try:
-        return httpx.get(
-            f"http://{app.address(GUESTBOOK_PORT)}{path}", timeout=10
-        ).raise_for_status()
+        return app.ask(GUESTBOOK_PORT, path, timeout_seconds=10).raise_for_status()
     except httpx.HTTPError as error:
         raise CouldNotMeasure(f"The guestbook does not answer {path}: {error}.") from error
 
@@ -113,7 +111,7 @@ def write_entries(app: Container, count: int) -> None:
 
     url = f"http://{app.address(GUESTBOOK_PORT)}/entries"
     try:
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=10, trust_env=False) as client:
             for number in range(count):
                 client.post(url, content=f"entry {number}".encode()).raise_for_status()
     except httpx.HTTPError as error:
@@ -263,7 +261,7 @@ def _answer(app: Container, port: int) -> tuple[str, int] | None:
     import httpx
 
     try:
-        response = httpx.get(f"http://{app.address(port)}/", timeout=5)
+        response = app.ask(port)
     except (CouldNotMeasure, httpx.TransportError):
         return None
     return response.headers.get("server", ""), response.status_code

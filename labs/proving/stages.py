@@ -38,7 +38,7 @@ def answer(lab: Lab, image: Image, path: str) -> str:
 
     with lab.start(image, ports=[PORT], ready=_READY) as app:
         try:
-            told = httpx.get(f"http://{app.address(PORT)}{path}", timeout=10).raise_for_status()
+            told = app.ask(PORT, path, timeout_seconds=10).raise_for_status()
         except httpx.HTTPError as error:
             raise CouldNotMeasure(f"{image.name} does not answer {path}: {error}.") from error
     return told.text.strip()
