@@ -232,9 +232,13 @@ class Lab:
         """Build an arm of a claim with build arguments of its own.
 
         It is the arm of this name, also where `teeth` exchanges: what builds it is exchanged then.
+        An exercise may build it, too: the claim's seconds count from its arms or their exchange.
+
+        Raises:
+            BuildError: it does not build.
+            BaseImageError: a base cannot be had.
         """
-        self._began.setdefault(claim_id, time.monotonic())
-        file = Path(claim_id, name, "Dockerfile")
+        file = Path(claims.get(claim_id).folder, name, "Dockerfile")
         return self._build_files(claim_id, claims.IMAGES, [file], arguments)[0]
 
     def exchange(self, claim_id: str, **arms: Arm) -> dict[str, Arm]:

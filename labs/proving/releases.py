@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import leftovers
 from .container import Container
 from .engine import talking_to
 from .lab import Measured, NotMeasured
+from .qualities import GUESTBOOK_READY
 from .traffic import Load, Report, Request
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ STEP_SECONDS = 0.25
 """The width of a step in the record of a release."""
 
 WEB_PORT = 80
-_APPLICATION_READY = "Booting worker"
 _WEB_READY = "start worker process [0-9]"
 
 
@@ -66,14 +65,13 @@ class Releases:
 
 
 def build_release(lab: Lab, arm: str, release: str) -> Image:
-    """Build a release of an arm's image by its name in `ARGUMENTS`; the bases must be ready.
+    """Build a release of an arm's image by its name in `ARGUMENTS`.
 
     Raises:
         BuildError: it does not build.
+        BaseImageError: its base cannot be had.
     """
-    dockerfile = Path(CLAIM, arm, "Dockerfile")
-    arguments = ARGUMENTS[release]
-    return lab.image_of(CLAIM, lab.images, dockerfile, arguments=arguments).build()
+    return lab.built_with(CLAIM, arm, ARGUMENTS[release])
 
 
 def build_releases(lab: Lab, arm: str) -> Releases:
@@ -113,7 +111,7 @@ def network(lab: Lab) -> Iterator[str]:
 def application(lab: Lab, image: Image, network_name: str) -> Container:
     """Return a container of the application on a network, to be started by `with`."""
     options = _joined_to(lab, network_name, ALIAS)
-    return lab.start(image, ready=_APPLICATION_READY, options=options)
+    return lab.start(image, ready=GUESTBOOK_READY, options=options)
 
 
 def web_server(lab: Lab, image: Image, network_name: str) -> Container:
@@ -182,7 +180,7 @@ class Together:
 
     @staticmethod
     def _container(lab: Lab, image: Image) -> Container:
-        return lab.start(image, ports=[WEB_PORT], ready=_APPLICATION_READY)
+        return lab.start(image, ports=[WEB_PORT], ready=GUESTBOOK_READY)
 
 
 @dataclass(frozen=True)
