@@ -1,6 +1,7 @@
 """A change of settings: when it is served, and which requests it has cost."""
 
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -88,3 +89,16 @@ def test_a_load_without_answers_has_lost_nothing_that_counts():
     """Where the server never answered, nothing was measured."""
     with pytest.raises(CouldNotMeasure, match="None of 1 requests"):
         changes.lost(report((Outcome.REFUSED, None)))
+
+
+def test_an_answer_after_the_time_comes_too_late(monkeypatch):
+    """A server that is slow to answer has not followed within the bound."""
+
+    def answered_late(*_, **__):
+        time.sleep(0.2)
+        return True
+
+    monkeypatch.setattr(changes, "is_served", answered_late)
+
+    assert not changes.served_within("http://127.0.0.1:9/", "after", 0.1)
+    assert changes.served_within("http://127.0.0.1:9/", "after", 60)

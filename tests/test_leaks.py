@@ -9,6 +9,7 @@ import archives
 import pytest
 from archives import chunks, config, gzipped, tar
 from proving import archive, leaks
+from proving.errors import BuildError
 from proving.leaks import MASK, Token
 
 TOKEN = Token("token-0123456789abcdef")
@@ -237,3 +238,16 @@ def test_where_attestations_are_made_they_are_searched(documents, answer):
     attested = SimpleNamespace(engine=engine, archive=lambda: read)
 
     assert answer == leaks.in_attestations(attested, TOKEN)
+
+
+def test_a_build_that_fails_does_not_tell_the_token():
+    """The last lines of a step are quoted in a claim's reason, which is recorded."""
+
+    class Broken(StandInWork):
+        def build(self, **_options):
+            raise BuildError(f"The step RUN fetch failed: no such user {TOKEN.value}")
+
+    with pytest.raises(BuildError, match=f"no such user {MASK}$") as caught:
+        leaks.build(Broken("ARG TOKEN", Path()), TOKEN)
+
+    assert TOKEN.value not in f"{caught.value!r}{caught.value.__context__!r}"

@@ -1,6 +1,8 @@
 """What chapter 1 reads of containers, without an engine."""
 
+import pytest
 from proving import qualities
+from proving.errors import CouldNotMeasure
 
 TABLE = """\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
@@ -41,3 +43,14 @@ def test_all_limits_are_those_of_each():
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
     } == qualities.all_limits()
+
+
+def test_functions_that_come_and_go_are_no_count(monkeypatch):
+    """A program that is started again and again would be waited for without an end."""
+    seen = iter(range(10**6))
+    monkeypatch.setattr(qualities, "functions", lambda _app: (str(next(seen)),))
+    monkeypatch.setattr(qualities.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(qualities, "ALL_SETTLED_SECONDS", 0.05)
+
+    with pytest.raises(CouldNotMeasure, match="still change"):
+        qualities._settled(None)

@@ -128,6 +128,7 @@ def read(save: Callable[[], Iterable[bytes]], wanted: Sequence[bytes] = ()) -> A
     compressed or encoded within a file is not found.
 
     Raises:
+        ValueError: a text that is wanted is empty.
         CouldNotMeasure: the archive is none of an image, or a layer is compressed by a codec
             that cannot be read here.
     """
@@ -377,6 +378,8 @@ class _Search:
     """
 
     def __init__(self, wanted: bytes) -> None:
+        if not wanted:
+            raise ValueError("No text is searched for: it would be found everywhere.")
         self.wanted = wanted
         self._end = b""
         self._fed_bytes = 0

@@ -22,12 +22,13 @@ def settings(greeting: str) -> Mapping[str, bytes]:
     return {SETTINGS: json.dumps({"greeting": greeting}).encode()}
 
 
-def is_served(url: str, greeting: str) -> bool:
+def is_served(url: str, greeting: str, *, timeout_seconds: float = 5.0) -> bool:
     """Tell whether an address answers with a greeting; one that does not answer does not."""
     import httpx
 
     try:
-        return httpx.get(url, timeout=5, trust_env=False).text.strip() == greeting
+        answer = httpx.get(url, timeout=timeout_seconds, trust_env=False)
+        return answer.text.strip() == greeting
     except httpx.TransportError:
         return False
 
@@ -36,9 +37,9 @@ def served_within(url: str, greeting: str, seconds: float) -> bool:
     """Ask an address until it answers with a greeting; tell whether it did within these seconds."""
     until = time.monotonic() + seconds
     with span("change", url):
-        while time.monotonic() < until:
-            if is_served(url, greeting):
-                return True
+        while (left_seconds := until - time.monotonic()) > 0:
+            if is_served(url, greeting, timeout_seconds=min(5.0, left_seconds)):
+                return time.monotonic() <= until
             time.sleep(_PAUSE_SECONDS)
     return False
 

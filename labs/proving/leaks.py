@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .archive import Archive
 from .engine import talking_to
+from .errors import BuildError
 from .lab import Figures
 from .leak_matrix import CONFIGURATION, FILES, HISTORY, LEAKS
 from .pod import Pod
@@ -84,6 +85,9 @@ def build(work: Workspace, token: Token, *, provenance: bool = False) -> Image:
     That is a build argument (`ARG TOKEN`), a build secret (`--mount=type=secret`), a file of the
     build context (`COPY token`), or nothing at all.
     A token is no part of the cache key of a RUN that has it as a secret, so the script is salted.
+
+    Raises:
+        BuildError: the Dockerfile does not build; the token is masked in what is told of it.
     """
     dockerfile = work.path("Dockerfile").read_text(encoding="utf-8")
     work.salt(_SCRIPT)
@@ -94,7 +98,11 @@ def build(work: Workspace, token: Token, *, provenance: bool = False) -> Image:
         options["secrets"] = {"token": token.encoded}
     if "COPY token " in dockerfile:
         work.write("token", token.encoded)
-    return work.build(provenance=provenance, **options)
+    try:
+        return work.build(provenance=provenance, **options)
+    except BuildError as error:
+        masked = token.masked(str(error))
+    raise BuildError(masked)
 
 
 @contextmanager
@@ -103,6 +111,9 @@ def run(lab: Lab, work: Workspace, image: Image, token: Token) -> Iterator[Conta
 
     Its Dockerfile asks for a mounted file (`ENV TOKEN_FILE`), or, where nothing else of it knows
     of a token, for an environment variable.
+
+    Raises:
+        ContainerError: the container does not start.
     """
     dockerfile = work.path("Dockerfile").read_text(encoding="utf-8")
     if "ENV TOKEN_FILE=" in dockerfile:
@@ -152,7 +163,8 @@ def of_image(work: Workspace, image: Image, token: Token) -> Figures:
 def in_attestations(image: Image, token: Token) -> str:
     """Tell whether an image's attestations have the token, or that none are made here.
 
-    Only buildx makes any, and only a containerd store keeps them with the image.
+    Only buildx makes any, and only a containerd store keeps them with the image (docs.docker.com,
+    "Build attestations").
 
     Raises:
         CouldNotMeasure: the engine's archive of the image cannot be read.

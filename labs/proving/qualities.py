@@ -28,6 +28,11 @@ GUESTBOOK_PORT = 8000
 WEB_PORT = 80
 SSH_PORT = 22
 SETTLE_SECONDS = 5.0
+"""For how long no further function comes of a container that has all of its own."""
+
+ALL_SETTLED_SECONDS = 60.0
+"""How long a container's functions may come and go."""
+
 GUESTBOOK_READY = "Booting worker"
 
 LIMITS: Mapping[str, Mapping[str, Any]] = {
@@ -217,7 +222,11 @@ def answers(
 
 
 def surface(lab: Lab, image: Image) -> dict[str, int]:
-    """Count what an attacker finds in an image and in its container, and what it does for us."""
+    """Count what an attacker finds in an image and in its container, and what it does for us.
+
+    Raises:
+        CouldNotMeasure: the container ends, or what it does goes on changing.
+    """
     with lab.start(image, ports=[SSH_PORT, WEB_PORT, GUESTBOOK_PORT]) as app:
         return {
             "functions": len(_settled(app)),
@@ -229,9 +238,16 @@ def surface(lab: Lab, image: Image) -> dict[str, int]:
 
 
 def _settled(app: Container) -> tuple[str, ...]:
-    """Return a container's functions as soon as no further one has come for some seconds."""
+    """Return a container's functions as soon as none has come or gone for some seconds.
+
+    Raises:
+        CouldNotMeasure: they come and go all the time.
+    """
+    until = time.monotonic() + ALL_SETTLED_SECONDS
     found, since = functions(app), time.monotonic()
     while time.monotonic() - since < SETTLE_SECONDS:
+        if time.monotonic() > until:
+            raise CouldNotMeasure(f"The functions still change after {ALL_SETTLED_SECONDS:.0f} s.")
         time.sleep(0.5)
         now = functions(app)
         if now != found:
