@@ -17,12 +17,12 @@ TABLE = """\
 
 def test_listening_ports_are_read_from_both_tables():
     """A port counts once, and a connection is no listener."""
-    assert (22, 80, 8000) == qualities.parse_listening(TABLE)
+    assert (22, 80, 8000) == qualities.listening_ports(TABLE)
 
 
 def test_a_table_without_sockets_has_no_ports():
     """The head of the table is no socket."""
-    assert () == qualities.parse_listening(TABLE.splitlines()[0])
+    assert () == qualities.listening_ports(TABLE.splitlines()[0])
 
 
 def test_a_variable_may_have_the_sign_in_its_value():

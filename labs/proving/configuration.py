@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from docker.types import Mount
 
-from . import bases, leftovers, packages, qualities
+from . import leftovers, packages, qualities
 from .attempt import attempt
-from .container import Container
+from .container import Container, parse_listening, unix_seconds
 from .engine import talking_to
 from .errors import ContainerError, CouldNotMeasure
 from .spans import span
@@ -32,8 +31,7 @@ READY = "^ready"
 
 _LOG_SECONDS = 20.0
 _NOTED_LATE_SECONDS = 1.0
-_LISTENING = "0A"
-"""The state of a listening socket in /proc/net/tcp (proc_pid_net(5), TCP_LISTEN)."""
+_IPV4_LENGTH = len("0100007F:1F90")
 
 _TRY = r"""
 ask() {
@@ -127,11 +125,10 @@ def volume_with(lab: Lab, files: Mapping[str, bytes]) -> Iterator[str]:
     from docker.errors import APIError
 
     folder = "/filled"
-    slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
     with qualities.volume(lab) as name:
         with talking_to(lab.engine), span("volume", ", ".join(files)):
             helper = lab.engine.docker.containers.create(
-                slim,
+                lab.helper_image,
                 network_mode="none",
                 labels=leftovers.label(lab.run),
                 **qualities.mounted(name, folder),
@@ -205,15 +202,10 @@ def parse_run(state: Mapping[str, Any]) -> Run:
     Raises:
         CouldNotMeasure: the container was never started, which engines tell by the year 1.
     """
-    started_at = _unix(state["StartedAt"])
+    started_at = unix_seconds(state["StartedAt"])
     if started_at < 0:
         raise CouldNotMeasure("The container was never started.")
-    return Run(started_at, None if state["Running"] else _unix(state["FinishedAt"]))
-
-
-def _unix(timestamp: str) -> float:
-    shortened = re.sub(r"(\.\d{6})\d+", r"\1", timestamp).replace("Z", "+00:00")
-    return (datetime.fromisoformat(shortened) - datetime.fromtimestamp(0, UTC)).total_seconds()
+    return Run(started_at, None if state["Running"] else unix_seconds(state["FinishedAt"]))
 
 
 def seconds_between(started_at: float, ended_at: float) -> float:
@@ -241,7 +233,7 @@ def first_line_at(log: str, pattern: str) -> float:
     for line in log.splitlines():
         stamp, _, told = line.partition(" ")
         if re.search(pattern, told):
-            return _unix(stamp)
+            return unix_seconds(stamp)
     raise CouldNotMeasure(f"No line of the log matches {pattern!r}.")
 
 
@@ -312,9 +304,8 @@ def listeners(table: str) -> tuple[str, ...]:
     The address is a number in the order of the machine's bytes; those of the architectures that
     run containers put the last byte first.
     """
-    rows = [line.split() for line in table.splitlines()]
-    found = [row[1] for row in rows if len(row) > 3 and row[3] == _LISTENING and len(row[1]) == 13]
-    return tuple(sorted({_address(text) for text in found}))
+    found = {_address(text) for text in parse_listening(table) if len(text) == _IPV4_LENGTH}
+    return tuple(sorted(found))
 
 
 def _address(text: str) -> str:
@@ -359,11 +350,10 @@ def _reached(lab: Lab, addresses: Sequence[str], network: Mapping[str, Any]) -> 
     from docker.errors import APIError
     from docker.errors import ContainerError as HelperFailed
 
-    slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
     with talking_to(lab.engine), span("reach", " ".join(addresses)):
         try:
             told: bytes = lab.engine.docker.containers.run(
-                slim,
+                lab.helper_image,
                 ["bash", "-c", _TRY, "try", *addresses],
                 labels=leftovers.label(lab.run),
                 remove=True,

@@ -42,6 +42,9 @@ for stat in /proc/[0-9]*/stat; do
 done
 """
 _SOCKETS = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true"
+_LISTENING = "0A"
+"""The state of a listening socket in /proc/net/tcp (proc_pid_net(5), TCP_LISTEN)."""
+
 _STAT = re.compile(r"^(\d+) \((.*)\) (\S) (\d+) [^\t]*\t(.*)$", re.DOTALL)
 
 
@@ -94,6 +97,15 @@ def parse_processes(text: str) -> tuple[Process, ...]:
             pid, comm, state, ppid, args = match.groups()
             found.append(Process(int(pid), int(ppid), state, comm, args.strip()))
     return tuple(sorted(found, key=lambda process: process.pid))
+
+
+def parse_listening(table: str) -> tuple[str, ...]:
+    """Return the local addresses of the listening sockets in /proc/net/tcp and tcp6.
+
+    They are as the kernel writes them, `ADDRESS:PORT` in hexadecimal digits (proc_pid_net(5)).
+    """
+    rows = [line.split() for line in table.splitlines()]
+    return tuple(row[1] for row in rows if len(row) > 3 and row[3] == _LISTENING)
 
 
 class Container(DockerContainer):
@@ -363,7 +375,7 @@ class Container(DockerContainer):
             container.reload()
             if container.status != "running":
                 raise CouldNotMeasure("The container had ended before it was told to stop.")
-            since = _unix(self.engine.docker.info()["SystemTime"]) - 1
+            since = unix_seconds(self.engine.docker.info()["SystemTime"]) - 1
             asked = time.monotonic()
             container.stop(timeout=round(grace_seconds))
             answered = time.monotonic()
@@ -375,7 +387,7 @@ class Container(DockerContainer):
         """Return the container's events with its end, which newer engines tell after the stop."""
         docker, gone_by = self.engine.docker, time.monotonic() + EVENT_SECONDS
         while True:
-            until = _unix(docker.info()["SystemTime"])
+            until = unix_seconds(docker.info()["SystemTime"])
             filters = {"container": self.get_container_id()}
             events = list(docker.api.events(since=since, until=until, decode=True, filters=filters))
             if _kills_and_end(events)[1] or time.monotonic() > gone_by:
@@ -435,5 +447,6 @@ def _restart(policy: str | None) -> dict[str, Any]:
     return {"restart_policy": {"Name": name, "MaximumRetryCount": int(count or 0)}}
 
 
-def _unix(timestamp: str) -> float:
+def unix_seconds(timestamp: str) -> float:
+    """Return one of the engine's timestamps (RFC 3339) in Unix seconds; the year 1 is below 0."""
     return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", timestamp)).timestamp()

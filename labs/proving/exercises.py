@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from . import bases, leftovers
+from . import leftovers
 from .engine import talking_to
 from .errors import BuildError, ContainerError, ProvingError
 from .paths import LABS
@@ -130,14 +130,13 @@ def request(
     from docker.errors import APIError
     from docker.errors import ContainerError as HelperFailed
 
-    slim = bases.ready(lab.engine, ["SLIM"])["SLIM"].reference
     until = time.monotonic() + seconds
     while (state := app.state()).status == "running" and time.monotonic() < until:
         left_seconds = max(until - time.monotonic(), 1.0)
         try:
             with talking_to(lab.engine), span("request", path):
                 answer: bytes = lab.engine.docker.containers.run(
-                    slim,
+                    lab.helper_image,
                     ["timeout", f"{left_seconds:.1f}", "bash", "-c", _ASK, str(port), path],
                     network_mode=f"container:{app.get_container_id()}",
                     labels=leftovers.label(lab.run),

@@ -381,24 +381,31 @@ class Lab:
             arguments["options"] = {"network_mode": "none", **(arguments.get("options") or {})}
 
         self._reopen()
-        self._make_ready(["SLIM"])
         reference = image if isinstance(image, str) else image.id
         return Container(
             self.engine,
             reference,
-            helper_image=self._bases["SLIM"].reference,
+            helper_image=self.helper_image,
             labels=leftovers.label(self.run),
             **arguments,
         )
+
+    @property
+    def helper_image(self) -> str:
+        """The reference of a base with a shell, for containers that help to measure others.
+
+        Raises:
+            BaseImageError: it cannot be had.
+        """
+        self._make_ready(["SLIM"])
+        return self._bases["SLIM"].reference
 
     def sleeper(self, **arguments: Any) -> Container:
         """Return a container that has a shell and does nothing, to be started by `with`.
 
         It holds what others use, such as a volume; the arguments are those of `start`.
         """
-        self._make_ready(["SLIM"])
-        reference = self._bases["SLIM"].reference
-        return self.start(reference, command=["sleep", "infinity"], **arguments)
+        return self.start(self.helper_image, command=["sleep", "infinity"], **arguments)
 
     def measure(self, function: Callable[[Arm], Figures], **arms: Arm) -> dict[str, Measured]:
         """Measure all arms at once, each in a thread of its own, and return figures by arm.

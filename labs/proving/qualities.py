@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from docker.types import Mount
 
 from . import leftovers
-from .container import Container
+from .container import Container, parse_listening
 from .engine import talking_to
 from .errors import ContainerError, CouldNotMeasure
 from .lab import Figures, Measured, NotMeasured
@@ -49,9 +49,6 @@ TEMPORARY = {"mounts": [Mount(target="/tmp", source=None, type="tmpfs")]}  # noq
 
 _TMPFS = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
 """The options of a volume that is mounted as `mount -t tmpfs` would do it."""
-
-_LISTENING = "0A"
-"""The state of a listening socket in /proc/net/tcp (proc_pid_net(5), TCP_LISTEN)."""
 
 
 def all_limits() -> dict[str, Any]:
@@ -233,7 +230,7 @@ def surface(lab: Lab, image: Image) -> dict[str, int]:
             "processes": len(app.processes()),
             "packages": len(image.contents.packages),
             "setuid": len(image.contents.setuid),
-            "ports": len(parse_listening(app.sockets())),
+            "ports": len(listening_ports(app.sockets())),
         }
 
 
@@ -303,15 +300,6 @@ def largest(*counted: Measured) -> Measured:
     return {name: max(counts[name] for counts in figures) for name in figures[0]}
 
 
-def parse_listening(table: str) -> tuple[int, ...]:
+def listening_ports(table: str) -> tuple[int, ...]:
     """Return the ports of the listening sockets in /proc/net/tcp and tcp6, each port once."""
-    rows = [line.split() for line in table.splitlines()]
-    return tuple(
-        sorted(
-            {
-                int(row[1].rpartition(":")[2], 16)
-                for row in rows
-                if len(row) > 3 and row[3] == _LISTENING
-            }
-        )
-    )
+    return tuple(sorted({int(at.rpartition(":")[2], 16) for at in parse_listening(table)}))
