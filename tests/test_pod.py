@@ -58,6 +58,14 @@ def test_an_exchange_keeps_the_links(folder):
     assert ["..data", "..stamp-2", "a", "more"] == folder.names()
 
 
+def test_what_is_not_among_the_new_files_is_gone(folder):
+    """Kubelet removes the links that lead nowhere, too."""
+    folder.write("..stamp-1", {"a": b"old", "b": b"old"})
+    folder.write("..stamp-2", {"b": b"new"})
+
+    assert ["..data", "..stamp-2", "b"] == folder.names()
+
+
 def test_a_closed_pod_says_so():
     """A cell that is run again without its `with` is told what to do."""
     with pytest.raises(ContainerError, match="`with`"):

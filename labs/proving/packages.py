@@ -179,17 +179,19 @@ class PackageServer(LoggedServer):
 
 
 def archive(files: Mapping[str, bytes]) -> bytes:
-    """Return a tar archive of files for the server's root, with the folders that they lie in.
+    """Return a tar archive of files by their paths, with the folders that they lie in.
+
+    Everybody may read them.
 
     An engine makes missing folders by itself, but for its own eyes only.
 
     Raises:
-        ContainerError: a path leads out of the root.
+        ContainerError: a path leads out of the folder where it is unpacked.
     """
     paths = {PurePosixPath(path.lstrip("/")): content for path, content in files.items()}
     for path in paths:
         if path.name == "" or ".." in path.parts:
-            raise ContainerError(f"The package server cannot serve a file at {str(path)!r}.")
+            raise ContainerError(f"A container cannot be given a file at {str(path)!r}.")
     folders = {parent for path in paths for parent in path.parents if parent.name}
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:

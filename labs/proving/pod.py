@@ -12,16 +12,14 @@ puts a new `..data` in the old one's place: whoever reads sees all files of befo
 
 from __future__ import annotations
 
-import io
 import itertools
-import tarfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from docker.types import Mount
 
-from . import qualities
+from . import packages, qualities
 from .engine import talking_to
 from .errors import ContainerError
 from .spans import span
@@ -41,6 +39,9 @@ mv -T ..data_tmp ..data
 for path in ..data/*; do
   name=${{path##*/}}
   [ -L "$name" ] || ln -s "..data/$name" "$name"
+done
+for name in *; do
+  [ -e "$name" ] || rm "$name"
 done
 [ -z "$before" ] || rm -rf "$before"
 """
@@ -94,7 +95,7 @@ class Pod:
         return self._sandbox
 
     def write(self, files: Mapping[str, bytes]) -> None:
-        """Put these files in the place of those that are there, all at once.
+        """Put these files, one or more, in the place of those that are there, all at once.
 
         Raises:
             ContainerError: the engine does not take them.
@@ -124,13 +125,4 @@ class Pod:
 
 def _tar(stamp: str, files: Mapping[str, bytes]) -> bytes:
     """Return a tar of a folder with files that everybody may read, as kubelet writes them."""
-    written = io.BytesIO()
-    with tarfile.open(fileobj=written, mode="w") as tar:
-        folder = tarfile.TarInfo(stamp)
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o755
-        tar.addfile(folder)
-        for name, content in files.items():
-            file = tarfile.TarInfo(f"{stamp}/{name}")
-            file.size, file.mode = len(content), 0o644
-            tar.addfile(file, io.BytesIO(content))
-    return written.getvalue()
+    return packages.archive({f"{stamp}/{name}": content for name, content in files.items()})
