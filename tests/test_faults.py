@@ -74,14 +74,15 @@ def test_the_classic_builder_leaves_nothing(lab, tmp_path):
     assert [] == after
 
 
-def test_a_dockerfile_that_breaks_is_not_taken_for_a_missing_builder(lab, tmp_path):
+@pytest.mark.parametrize(("line", "target"), [("RUN false", ""), ("RAN", ""), ("RUN true", "no")])
+def test_a_dockerfile_that_breaks_is_not_taken_for_a_missing_builder(lab, tmp_path, line, target):
     """Otherwise a claim about the classic builder would be not applicable for a slip in a line."""
-    context = write(tmp_path / "context", "ARG SLIM=debian:13-slim\nFROM ${SLIM}\nRUN false\n")
+    context = write(tmp_path / "context", f"ARG SLIM=debian:13-slim\nFROM ${{SLIM}}\n{line}\n")
 
     with lab.workspace_of(context, context) as work:
         try:
             with pytest.raises(BuildError, match="does not build"):
-                work.build_by_classic_builder()
+                work.build_by_classic_builder(target=target)
         except NotApplicable as error:
             pytest.skip(str(error))
 

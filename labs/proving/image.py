@@ -36,6 +36,8 @@ _ERROR = re.compile(r"^#(\d+) ERROR:? (.*)$")
 _OUTPUT = re.compile(r"^#(\d+) (?:[\d.]+ )(.*)$")
 _CONTEXT = re.compile(r"^#(\d+) \[internal\] load build context$")
 _TRANSFERRED = re.compile(r"^#(\d+) transferring context: ([\d.]+)\s*([kMG]?)i?B\b")
+_SLIP = re.compile(r"dockerfile parse error|failed to reach build target", re.IGNORECASE)
+"""How the classic builder refuses a Dockerfile, or a target that it does not have."""
 _WRITTEN = re.compile(r"^#\d+ writing image (sha256:[0-9a-f]{64})\b")
 _FROM = re.compile(
     r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE | re.MULTILINE
@@ -232,7 +234,7 @@ class Image(DockerImage):
         By `labels`, which all stages get, they can be found.
 
         Raises:
-            BuildError: a step failed.
+            BuildError: a step failed, or the Dockerfile is refused.
             DiskFull: the engine's disk is full.
             EngineError: the engine went away.
         """
@@ -263,8 +265,10 @@ class Image(DockerImage):
             except (APIError, ClassicBuildError) as error:
                 if disk.is_told_in(str(error)):
                     raise DiskFull(disk.sentence(self.engine)) from error
-                if isinstance(error, ClassicBuildError):
-                    raise BuildError(f"{self.name} does not build. {error}") from error
+                # the text of an APIError has the whole Dockerfile in its address
+                told = str(error.explanation if isinstance(error, APIError) else error)
+                if isinstance(error, ClassicBuildError) or _SLIP.search(told):
+                    raise BuildError(f"{self.name} does not build. {told}") from error
                 return False
             self.progress = "".join(line.get("stream", "") for line in told)
         return True
