@@ -55,6 +55,20 @@ def test_a_precondition_that_fails_is_not_a_refutation():
     assert Verdict.COULD_NOT_BE_MEASURED == judge(claim, {"bad": {"lost": 0}}).verdict
 
 
+def test_what_an_engine_has_not_is_left_out_and_does_not_count():
+    """The arm tells so by another figure; an arm that is not there at all was not measured."""
+    asked = Check("bad.attested", Relation.IS, True, where_applicable=True)
+    claim = Claim(**{**STOP.__dict__, "must": (Check("bad.lost", Relation.NONE), asked)})
+    without = judge(claim, {"bad": {"lost": 0}})
+    with_it = judge(claim, {"bad": {"lost": 0, "attested": False}})
+
+    assert (Verdict.HOLDS, "All 1 checks hold.") == (without.verdict, without.reason)
+    assert Verdict.DOES_NOT_HOLD == with_it.verdict
+    only = Claim(**{**STOP.__dict__, "must": (asked,)})
+    assert Verdict.COULD_NOT_BE_MEASURED == judge(only, {"bad": {"lost": 0}}).verdict
+    assert Verdict.COULD_NOT_BE_MEASURED == judge(only, {}).verdict
+
+
 def test_a_claim_without_checks_is_not_a_pass():
     """Nothing written down, nothing proved."""
     claim = Claim(**{**STOP.__dict__, "must": ()})

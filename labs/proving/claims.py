@@ -98,6 +98,8 @@ class Check:
 
     `right` is scaled by `factor` before the comparison.
     A `precondition` that fails means that the claim could not be measured, not that it is wrong.
+    A check that is made only `where_applicable` is left out where the figure on its left is not
+    there: the engine or its client has not what it is about, which the arm tells in another figure.
     """
 
     left: str
@@ -105,6 +107,7 @@ class Check:
     right: Value = 0
     factor: float = 1.0
     precondition: bool = False
+    where_applicable: bool = False
 
     def arms(self) -> set[str]:
         """Return the names of the arms that the check compares; a constant `/app.sh` has none."""
@@ -252,6 +255,8 @@ def judge(claim: Claim, arms: Arms) -> Judgement:
         try:
             results.append(_judge_check(claim, check, arms))
         except LookupError as error:
+            if check.where_applicable and arms.get(check.left.partition(".")[0]):
+                continue
             reason = f"The figure {error.args[0]} was not measured."
             return Judgement(Verdict.COULD_NOT_BE_MEASURED, reason, tuple(results))
     failed = [result for result in results if not result.holds]

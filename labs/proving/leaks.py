@@ -160,8 +160,10 @@ def of_image(work: Workspace, image: Image, token: Token) -> Figures:
     }
 
 
-def in_attestations(image: Image, token: Token) -> str:
+def in_attestations(image: Image, token: Token) -> dict[str, str | bool]:
     """Tell whether an image's attestations have the token, or that none are made here.
+
+    `attested` is there only where attestations are made.
 
     Only buildx makes any, and only a containerd store keeps them with the image (docs.docker.com,
     "Build attestations").
@@ -171,8 +173,9 @@ def in_attestations(image: Image, token: Token) -> str:
     """
     engine = image.engine
     if not (engine.builder.is_buildx and engine.description.store.startswith("containerd")):
-        return NOT_APPLICABLE
-    return _kinds(leak for leak in search(image.archive(), token) if leak.kind == ATTESTATIONS)
+        return {"found_in": NOT_APPLICABLE}
+    found = [leak for leak in search(image.archive(), token) if leak.kind == ATTESTATIONS]
+    return {"found_in": _kinds(found), "attested": bool(found)}
 
 
 def _kinds(found: Iterable[Leak]) -> str:
