@@ -222,7 +222,9 @@ def test_where_no_attestations_are_made_it_says_so(buildx, store):
     builder, description = SimpleNamespace(is_buildx=buildx), SimpleNamespace(store=store)
     engine = SimpleNamespace(builder=builder, description=description)
 
-    assert leaks.NOT_APPLICABLE == leaks.in_attestations(SimpleNamespace(engine=engine), TOKEN)
+    told = leaks.in_attestations(SimpleNamespace(engine=engine), TOKEN)
+
+    assert {"found_in": leaks.NOT_APPLICABLE} == told
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,9 @@ def test_where_attestations_are_made_they_are_searched(documents, answer):
     )
     attested = SimpleNamespace(engine=engine, archive=lambda: read)
 
-    assert answer == leaks.in_attestations(attested, TOKEN)
+    expected = {"found_in": answer, "attested": answer == leaks.ATTESTATIONS}
+
+    assert expected == leaks.in_attestations(attested, TOKEN)
 
 
 def test_a_build_that_fails_does_not_tell_the_token():
