@@ -1,4 +1,4 @@
-// Predictions before a card, and code that scrolls by keyboard. Without this script
+// Predictions before a card, with what would tell the answer below it, and code that scrolls by keyboard. Without this script
 // every card is simply there.
 
 "use strict";
@@ -18,7 +18,11 @@ function comparison(guess, form) {
 
 function predict(form) {
   const card = document.getElementById(form.dataset.card);
-  const reveal = () => card.removeAttribute("data-covered");
+  const { card: id, asked } = form.dataset;
+  const below = (one) => card.compareDocumentPosition(one) & Node.DOCUMENT_POSITION_FOLLOWING;
+  const telling = document.querySelectorAll(`[data-figure-of="${id}"], a[href="#${id}"][title*="${asked}"]`);
+  const covered = [card, ...[...telling].filter(below)];
+  const reveal = () => covered.forEach((one) => one.removeAttribute("data-covered"));
   const here = () => location.hash === `#${card.id}`;
   const open = () => {
     reveal();
@@ -26,7 +30,7 @@ function predict(form) {
   };
   if (here()) return;
   form.hidden = false;
-  card.dataset.covered = "";
+  covered.forEach((one) => (one.dataset.covered = ""));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     form.querySelector("output").textContent = comparison(form.querySelector("input").valueAsNumber, form);

@@ -164,6 +164,20 @@ def test_a_prediction_is_answered_and_uncovers_the_card(visit):
     assert answer.endswith("times as much.")
 
 
+def test_what_tells_the_answer_below_a_question_is_covered_with_the_card(visit):
+    """The figure of the claim, and the number that is asked for where the text quotes it."""
+    page = visit(CHAPTER, shown_all=False)
+    figure = page.locator("[data-figure-of=claim-P8] figure").first
+    number = page.locator('a[title^="P8.bad.lost:"] .pg-measured').first
+    assert not figure.is_visible()
+    assert not number.is_visible()
+
+    page.locator("form[data-card=claim-P8] .pg-skip").click()
+
+    assert figure.is_visible()
+    assert number.is_visible()
+
+
 def test_a_link_to_a_card_uncovers_it(visit):
     """Whoever follows a figure wants to see how it was measured."""
     page = visit(f"{CHAPTER}#claim-P2", shown_all=False)

@@ -246,6 +246,18 @@ def test_a_claim_without_a_result_has_a_box_that_says_so(site, capsys):
     assert "pg-predict" not in html
 
 
+def test_only_a_long_figure_may_be_broken_into_lines(site, capsys):
+    """A text that is wider than a telephone would be cut off."""
+    told = "a program, and more than one word of it"
+    site.record(arms={**RECORD["arms"], "good": {**RECORD["arms"]["good"], "pid_1": told}})
+    html, _ = site.build(
+        capsys, "{measured}`P1.bad.pid_1` {measured}`P1.good.pid_1`\n\n```{claim} P1\n```"
+    )
+
+    assert 'class="pg-measured">sh<' in html
+    assert f'class="pg-measured pg-long">{told}<' in html
+
+
 def test_a_prediction_stands_before_the_card_and_hides_nothing_itself(site, capsys):
     """Without JavaScript the question stays hidden and the card is there."""
     html, _ = site.build(
@@ -256,6 +268,7 @@ def test_a_prediction_stands_before_the_card_and_hides_nothing_itself(site, caps
     assert html.index("<form") < html.index('id="claim-P1"')
     assert 'class="pg-predict" hidden' in form
     assert 'data-value="12.0"' in form
+    assert 'data-asked="P1.bad.stop_seconds"' in form
     assert "How &lt;long&gt;?" in form
     assert "data-covered" not in html
 

@@ -70,6 +70,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_WHOLE = 24
+"""How many letters of a quoted figure stay on one line, also on a telephone."""
+
 _NUMBERS = {"s": "seconds", "B": "bytes", "count": "how many", "status": "exit status"}
 Draw = Callable[[Claim, recorded.Record, Sequence[str]], str]
 
@@ -143,6 +146,7 @@ class ClaimDirective(ProvingDirective):
         asked = self.options.get("question", f"{figure.label}, {arm} arm?")
         return (
             f'<form class="pg-predict" hidden data-card="claim-{claim.id}" '
+            f'data-asked="{claim.id}.{escape(name)}" '
             f'data-value="{escape(str(value))}" data-unit="{figure.unit}" '
             f'data-told="{escape(show.figure_text(value, figure.unit))}">\n'
             f'<label for="predict-{claim.id}">Predict before you look. {escape(asked)}</label>\n'
@@ -165,7 +169,8 @@ class FigureDirective(ProvingDirective):
         if record is None:
             return [_raw(show.not_proved_html(claim))]
         figure = type(self).draw(claim, record, self.options.get("arms", "").split())
-        return [_raw(_alerted(figure, results.doubt(claim)))]
+        figure = _alerted(figure, results.doubt(claim))
+        return [_raw(f'<div data-figure-of="claim-{claim.id}">\n{figure}\n</div>')]
 
     draw: ClassVar[Draw]
 
@@ -278,7 +283,8 @@ class MeasuredRole(SphinxRole):
             return [nodes.inline("", f"[{show.NOT_PROVED}]", classes=["pg-missing"])], []
         record = results.records[claim_id]
         stale = " ▲" if results.doubt(claim) else ""
-        link = link_to("claim", claim_id, text + stale, classes=["pg-measured"])
+        classes = ["pg-measured", *(["pg-long"] if len(text) > _WHOLE else [])]
+        link = link_to("claim", claim_id, text + stale, classes=classes)
         link["title"] = (
             f"{self.text}: measured on {show.date_text(record.get('measured_at'))}, "
             f"{show.where_text(record.get('environment'))}{'; stale' if stale else ''}"
