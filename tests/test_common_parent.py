@@ -51,8 +51,18 @@ def test_the_services_are_counted_and_the_ends_are_told():
     (drawing,) = drawings(parent_figure(CLAIM, RECORD))
     told = words(drawing)
 
-    assert ["1", "2", "3", "services pulled", "100 MB", "42 MB"] == told[-6:]
-    assert ["20 MB", "40 MB", "60 MB", "80 MB", "100 MB"] == told[:-6]
+    assert ["1", "2", "3", "services pulled"] == told[:4]
+    assert ["100 MB", "42 MB"] == told[-2:]
+
+
+def test_the_numbers_at_the_left_are_written_over_the_stairs():
+    """On a telephone the first step is not wider than they are."""
+    (drawing,) = drawings(parent_figure(CLAIM, RECORD))
+    parts = [part.tag.removeprefix(SVG) for part in drawing]
+    after = len(parts) - parts[::-1].index("g")
+
+    assert ["20 MB", "40 MB", "60 MB", "80 MB", "100 MB"] == words(drawing)[4:-2]
+    assert ["text"] * 7 == parts[after:]
 
 
 def test_the_arms_differ_without_colour():

@@ -66,6 +66,8 @@ def _parts(found: Steps) -> Iterable[str]:
     yield from _services(Axis(0, count))
     for arm, steps in found.items():
         yield _stairs(arm, steps, heights)
+    # above the stairs, which on a telephone begin where the numbers stand
+    yield from _heights_told(heights)
     for steps in found.values():
         yield _words("100%", _y(heights, steps[-1]) - 7, _told(steps[-1]), "end", "bold")
 
@@ -75,15 +77,20 @@ def _y(heights: Axis, value: float) -> float:
 
 
 def _grid(heights: Axis) -> Iterable[str]:
-    """Draw a line for each round number of bytes, with the number on it at the left."""
+    """Draw a line for each round number of bytes."""
     for tick in heights.ticks():
         y, opacity = _y(heights, tick), 0.2 if tick else 0.6
         yield (
             f'<line x1="0" x2="100%" y1="{y:g}" y2="{y:g}" stroke="currentColor" '
             f'stroke-opacity="{opacity}"/>'
         )
+
+
+def _heights_told(heights: Axis) -> Iterable[str]:
+    """Write the round numbers of bytes on their lines, at the left."""
+    for tick in heights.ticks():
         if tick:
-            yield _words("0.8%", y - 3, _told(tick), "start", "normal")
+            yield _words("0.8%", _y(heights, tick) - 3, _told(tick), "start", "normal")
 
 
 def _services(axis: Axis) -> Iterable[str]:
