@@ -21,6 +21,11 @@ CHAPTER = "chapters/09-process-management.html"
 LAB = "labs/09-process-management.html"
 PAGES = [
     "index.html",
+    "chapters/01-qualities.html",
+    "chapters/02-base-images.html",
+    "chapters/05-multi-stage.html",
+    "chapters/06-one-function.html",
+    "chapters/08-runtime-configuration.html",
     "chapters/03-layers-and-cache.html",
     "chapters/04-layer-size.html",
     CHAPTER,

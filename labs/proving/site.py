@@ -150,7 +150,7 @@ class ClaimDirective(ProvingDirective):
             f'data-value="{escape(str(value))}" data-unit="{figure.unit}" '
             f'data-told="{escape(show.figure_text(value, figure.unit))}">\n'
             f'<label for="predict-{claim.id}">Predict before you look. {escape(asked)}</label>\n'
-            f'<span><input id="predict-{claim.id}" type="number" min="0" step="any" required '
+            f'<span><input id="predict-{claim.id}" type="number" step="any" required '
             f'autocomplete="off"> {_NUMBERS[figure.unit]}</span>\n'
             '<button type="submit">Commit</button> '
             '<button type="button" class="pg-skip">Just show me</button>\n'
