@@ -14,7 +14,7 @@ from .recorded import Record
 DOWNLOADED_AFTER = "downloaded_after"
 """Under which key a measurement has, for each service, all bytes downloaded so far."""
 
-_TOP, _HEIGHT = 14, 190
+_TOP, _HEIGHT = 22, 190
 _FLOOR = _TOP + _HEIGHT
 _WIDTH = 3
 _DASHES = {"bad": "7 4"}
