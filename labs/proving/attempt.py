@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import leftovers
 from .engine import talking_to
 from .errors import CouldNotMeasure
+from .helper import started
 from .spans import span
 
 if TYPE_CHECKING:
@@ -57,25 +58,23 @@ def attempt(
         CouldNotMeasure: it did not end within `SECONDS`.
         EngineError: the engine went away.
     """
-    from docker.errors import APIError
     from requests.exceptions import ConnectionError as NoAnswer
     from requests.exceptions import ReadTimeout
 
     with talking_to(lab.engine), span("attempt", image.name):
-        container = lab.engine.docker.containers.create(
-            image.id,
-            list(command) or None,
-            entrypoint=list(entrypoint) or None,
-            network_mode="none",
-            labels=leftovers.label(lab.run),
+        container, refusal = started(
+            lambda: lab.engine.docker.containers.create(
+                image.id,
+                list(command) or None,
+                entrypoint=list(entrypoint) or None,
+                network_mode="none",
+                labels=leftovers.label(lab.run),
+            )
         )
         try:
-            try:
-                container.start()
-            except APIError as error:
+            if refusal:
                 container.reload()
-                status = int(container.attrs["State"]["ExitCode"])
-                return Attempt(status, "", str(error.explanation))
+                return Attempt(int(container.attrs["State"]["ExitCode"]), "", refusal)
             status = int(container.wait(timeout=SECONDS)["StatusCode"])
             return Attempt(status, container.logs().decode(errors="replace"))
         except (ReadTimeout, NoAnswer) as error:

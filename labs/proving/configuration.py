@@ -18,6 +18,7 @@ from .attempt import attempt
 from .container import Container, parse_listening, unix_seconds
 from .engine import talking_to
 from .errors import ContainerError, CouldNotMeasure
+from .helper import help_by
 from .spans import span
 
 if TYPE_CHECKING:
@@ -347,18 +348,14 @@ def _reached(lab: Lab, addresses: Sequence[str], network: Mapping[str, Any]) -> 
     Raises:
         CouldNotMeasure: the helper does not start, or fails.
     """
-    from docker.errors import APIError
-    from docker.errors import ContainerError as HelperFailed
-
-    with talking_to(lab.engine), span("reach", " ".join(addresses)):
-        try:
-            told: bytes = lab.engine.docker.containers.run(
-                lab.helper_image,
-                ["bash", "-c", _TRY, "try", *addresses],
-                labels=leftovers.label(lab.run),
-                remove=True,
-                **network,
-            )
-        except (APIError, HelperFailed) as error:
-            raise CouldNotMeasure(f"Nobody could try to reach the server: {error}.") from error
-    return set(told.decode().split())
+    with span("reach", " ".join(addresses)):
+        helped = help_by(
+            lab.engine,
+            lab.helper_image,
+            ["bash", "-c", _TRY, "try", *addresses],
+            leftovers.label(lab.run),
+            **network,
+        )
+    if not helped.well:
+        raise CouldNotMeasure(f"Nobody could try to reach the server: {helped.fault}.")
+    return set(helped.output.decode().split())

@@ -15,12 +15,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import APIError, NotFound
-from docker.errors import ContainerError as HelperError
 from testcontainers.core.container import DockerContainer
 
 from . import disk
-from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
+from .engine import TIMEOUT_SECONDS, Engine, has_stumbled, point_testcontainers_at, talking_to
 from .errors import ContainerError, CouldNotMeasure
+from .helper import help_by
 from .spans import note, span
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ class Container(DockerContainer):
     def start(self) -> Self:
         """Create and start the container, and wait until it is ready where that was asked for.
 
+        A start at which the engine itself has stumbled is tried once more.
+
         Raises:
             ContainerError: it did not start or did not become ready; its last lines are quoted.
             EngineError: the engine went away.
@@ -156,7 +158,7 @@ class Container(DockerContainer):
         with talking_to(self.engine):
             try:
                 with span("start", self._called):
-                    super().start()
+                    self._start()
             except APIError as error:
                 full = f" {disk.sentence(self.engine)}" if disk.is_told_in(str(error)) else ""
                 raise ContainerError(
@@ -166,6 +168,16 @@ class Container(DockerContainer):
                 with span("ready", self._called):
                     self._wait_until_ready(self._ready)
         return self
+
+    def _start(self) -> None:
+        try:
+            super().start()
+        except APIError as error:
+            if not has_stumbled(error):
+                raise
+            if self._container is not None:
+                self._container.remove(force=True, v=True)
+            super().start()
 
     def stop(self, force: bool = True, delete_volume: bool = True) -> None:
         """Remove the container, whatever it does, with its anonymous volumes."""
@@ -319,25 +331,17 @@ class Container(DockerContainer):
 
     def _from_outside(self, what: str, script: str, **options: Any) -> str:
         """Run a script in a helper container that shares namespaces with this one."""
-        with talking_to(self.engine):
-            try:
-                told = self.engine.docker.containers.run(
-                    self._helper_image,
-                    ["sh", "-c", script],
-                    entrypoint="",
-                    labels=self._labels,
-                    remove=True,
-                    **options,
-                )
-            except APIError as error:
-                raise CouldNotMeasure(
-                    f"The container's {what} cannot be seen: {error.explanation}"
-                ) from error
-            except HelperError as error:  # the helper dies with the namespace it looks at
-                raise CouldNotMeasure(
-                    f"The container ended while its {what} were being listed."
-                ) from error
-        return bytes(told).decode(errors="replace")
+        options = {"entrypoint": "", **options}
+        command = ["sh", "-c", script]
+        helped = help_by(self.engine, self._helper_image, command, self._labels, **options)
+        if helped.well:
+            return helped.output.decode(errors="replace")
+        if (state := self.state()).status != "running":  # the helper dies with its namespace
+            raise CouldNotMeasure(
+                f"The container ended with exit status {state.exit_status} before its {what} could "
+                f"be seen. Its last lines:\n{self._last_lines()}"
+            )
+        raise CouldNotMeasure(f"The container's {what} cannot be seen: {helped.fault}.")
 
     def process(self, pid: int) -> Process:
         """Return one process of the container by its PID there.

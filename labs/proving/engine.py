@@ -37,6 +37,10 @@ much other work, Docker 26.1 was seen to take a minute for that: more than the u
 """
 
 
+_STUMBLED = "can't get final child's PID from pipe"
+"""What the runtime says where a process it has just begun is gone: too much else to do, perhaps."""
+
+
 @dataclass(frozen=True)
 class Description:
     """What a result tells of the engine that it was measured on."""
@@ -168,6 +172,14 @@ def describe(info: Mapping[str, Any], version: Mapping[str, Any], builder: str) 
 def architecture(machine: str) -> str:
     """Return an architecture's OCI name (`amd64`, `arm64`) for any of its usual names."""
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def has_stumbled(told: object) -> bool:
+    """Tell whether what an engine says of a start is a fault of its own, and not the image's.
+
+    Such a start may well go right when it is tried again.
+    """
+    return _STUMBLED in str(told)
 
 
 @contextmanager

@@ -15,14 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
-from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from . import leftovers
-from .engine import talking_to
 from .errors import BuildError, ContainerError, ProvingError
+from .helper import Helped, help_by
 from .paths import LABS
 from .spans import span
 from .system import last_lines
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 MIME = "application/vnd.proving-ground.answer+json"
+
+_PAUSE_SECONDS = 0.2
 
 
 class Outcome(StrEnum):
@@ -123,37 +124,33 @@ def request(
 
     A helper in the container's network asks, so that no port is published; it asks again until the
     server listens, and gives up on one that takes the question and does not end its answer.
+    A helper that the engine does not start has no answer either: what it would join has ended, or
+    it is told at the end why it was not started.
 
     Raises:
         ContainerError: the container has ended, or nothing answers within these seconds.
     """
-    from docker.errors import APIError
-    from docker.errors import ContainerError as HelperFailed
-
+    helped = Helped()
     until = time.monotonic() + seconds
     while (state := app.state()).status == "running" and time.monotonic() < until:
         left_seconds = max(until - time.monotonic(), 1.0)
-        try:
-            with talking_to(lab.engine), span("request", path):
-                answer: bytes = lab.engine.docker.containers.run(
-                    lab.helper_image,
-                    ["timeout", f"{left_seconds:.1f}", "bash", "-c", _ASK, str(port), path],
-                    network_mode=f"container:{app.get_container_id()}",
-                    labels=leftovers.label(lab.run),
-                    remove=True,
-                )
-        except HelperFailed:  # its time was over: no answer
-            continue
-        except APIError as error:
-            if error.status_code != HTTPStatus.CONFLICT:  # what it would join has just ended
-                raise
-            continue
-        if answer:
-            return parse_answer(answer.removesuffix(b"\n"))
+        with span("request", path):
+            helped = help_by(
+                lab.engine,
+                lab.helper_image,
+                ["timeout", f"{left_seconds:.1f}", "bash", "-c", _ASK, str(port), path],
+                leftovers.label(lab.run),
+                network_mode=f"container:{app.get_container_id()}",
+            )
+        if helped.well and helped.output:
+            return parse_answer(helped.output.removesuffix(b"\n"))
+        if helped.refusal:
+            time.sleep(_PAUSE_SECONDS)
     said = last_lines(app.log_text()) or "    (it has logged nothing)"
     if state.status == "running":
+        asked = f"Nobody could ask: {helped.fault}. " if helped.refusal else ""
         raise ContainerError(
-            f"Nothing in the container answers on port {port} within {seconds:.0f} s. "
+            f"Nothing in the container answers on port {port} within {seconds:.0f} s. {asked}"
             f"Its last lines:\n{said}"
         )
     raise ContainerError(
