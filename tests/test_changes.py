@@ -48,6 +48,22 @@ def test_what_does_not_come_is_told(server):
         changes.wait_until_served(server, "never", 0.1)
 
 
+def test_a_question_that_was_lost_is_asked_again(monkeypatch):
+    """It does not use up the bound: each may take a part of it, and the last one what is left."""
+    given = []
+
+    def lost_at_first(*_, timeout_seconds):
+        given.append(timeout_seconds)
+        return len(given) == 3
+
+    monkeypatch.setattr(changes, "is_served", lost_at_first)
+
+    assert changes.served_within("http://127.0.0.1:9/", "after", 1.5)
+    assert [1.0, 1.0] == given[:2]
+    assert changes.served_within("http://127.0.0.1:9/", "after", 0.5) is False
+    assert given[3] <= 0.5
+
+
 def test_a_server_that_does_not_answer_serves_nothing():
     """A restart is under way perhaps."""
     assert not changes.is_served("http://127.0.0.1:9/", "before")

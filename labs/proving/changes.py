@@ -14,6 +14,9 @@ SETTINGS = "settings.json"
 FOLDER = "/etc/greeter"
 """Where the greeter has its settings, and by which name (`labs/images/apps/greeter.py`)."""
 
+QUESTION_SECONDS = 1.0
+"""How long one question waits for its answer: one that was lost must not use up a bound."""
+
 _PAUSE_SECONDS = 0.02
 
 
@@ -34,11 +37,14 @@ def is_served(url: str, greeting: str, *, timeout_seconds: float = 5.0) -> bool:
 
 
 def served_within(url: str, greeting: str, seconds: float) -> bool:
-    """Ask an address until it answers with a greeting; tell whether it did within these seconds."""
+    """Ask an address until it answers with a greeting; tell whether it did within these seconds.
+
+    A question without an answer is given up after `QUESTION_SECONDS` and asked again.
+    """
     until = time.monotonic() + seconds
     with span("change", url):
         while (left_seconds := until - time.monotonic()) > 0:
-            if is_served(url, greeting, timeout_seconds=min(5.0, left_seconds)):
+            if is_served(url, greeting, timeout_seconds=min(QUESTION_SECONDS, left_seconds)):
                 return time.monotonic() <= until
             time.sleep(_PAUSE_SECONDS)
     return False
