@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 MARK = "/mark/"
 """What the path of a mark begins with; a word of its own follows."""
 
-LOG_SECONDS = 10.0
-"""How long the engine is given to pass on what a server has logged."""
+LOG_SECONDS = 30.0
+"""How long the engine is given to pass on what a server has logged; a busy one takes over 10 s."""
 
 
 class _Logged(Protocol):
