@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from proving import claims, lab
 from proving.claims import Verdict
-from proving.errors import CouldNotMeasure, NotApplicable
+from proving.errors import BuildError, CouldNotMeasure, NotApplicable
 from proving.lab import Lab, NotMeasured
 
 
@@ -52,3 +52,46 @@ def test_an_arm_that_failed_is_not_excused_by_one_that_is_not_there(judged):
     assert (Verdict.COULD_NOT_BE_MEASURED, "good: It does not answer.") == judged(
         bad=bad, good=good
     )
+
+
+LOST = "#9 ERROR: failed to compute cache key: failed to get state for index 0 on [2/3] RUN make\n"
+
+
+class Builds:
+    """Stands in for an image whose builds fail with these outputs of the builder, one by one."""
+
+    def __init__(self, *failures: str) -> None:
+        self.left = list(failures)
+        self.built = 0
+
+    def build(self) -> Builds:
+        """Build it, or fail."""
+        self.built += 1
+        if self.left:
+            raise BuildError("It does not build.", progress=self.left.pop(0))
+        return self
+
+
+def test_a_build_that_lost_a_step_is_done_once_more():
+    """Two builds at once had shared the step, and the builder forgot one of them."""
+    image: Any = Builds(LOST)
+
+    assert image is lab._built(image)
+    assert 2 == image.built
+
+
+@pytest.mark.parametrize(
+    ("failures", "built"),
+    [
+        ([LOST, LOST], 2),
+        (["#9 ERROR: executor failed running [/bin/sh -c make]: exit code: 2\n"], 1),
+        (["#9 0.312 failed to get state for index 0\n#9 ERROR: exit code: 1\n"], 1),
+    ],
+)
+def test_any_other_failure_of_a_build_is_told_at_once(failures, built):
+    """A step of the reader's own may say anything, and the second failure counts."""
+    image: Any = Builds(*failures)
+    with pytest.raises(BuildError):
+        lab._built(image)
+
+    assert built == image.built

@@ -42,6 +42,7 @@ _WRITTEN = re.compile(r"^#\d+ writing image (sha256:[0-9a-f]{64})\b")
 _FROM = re.compile(
     r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?\s*$", re.IGNORECASE | re.MULTILINE
 )
+_LOST = re.compile(r"^(?:#\d+ )?ERROR: .*\bfailed to get state for index \d+", re.MULTILINE)
 _EXIT_STATUS = re.compile(r"exit code: (\d+)")
 _SCALE = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
@@ -126,6 +127,15 @@ def label_stages(dockerfile: str, labels: Mapping[str, str]) -> str:
     """Return a Dockerfile each stage of which begins by taking these labels."""
     told = " ".join(f'{name}="{value}"' for name, value in labels.items())
     return _FROM.sub(lambda match: f"{match[0].rstrip()}\nLABEL {told}\n", dockerfile)
+
+
+def lost_a_step(progress: str) -> bool:
+    """Tell whether a build failed because BuildKit lost a step that it shared with another build.
+
+    That is a fault of BuildKit's own, which hits builds that run at the same time: moby/buildkit
+    issue 3635. The same build goes right when it is tried again.
+    """
+    return _LOST.search(progress) is not None
 
 
 def failure(progress: str) -> str:
