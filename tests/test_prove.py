@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -107,21 +106,3 @@ def test_what_is_not_applicable_has_no_teeth_to_show():
     proof = Proof(claims.get("M4"), Verdict.NOT_APPLICABLE, "no classic builder", {}, 1.0)
 
     assert "" == prove.toothless(proof)
-
-
-@pytest.mark.parametrize(
-    ("metadata", "source", "expected"),
-    [
-        ({"claim": "P1"}, "lab.claim('P1')", True),
-        ({"claim": "P2"}, "lab.claim('P2')", False),
-        ({}, "lab = Lab('09-process-management')", True),
-        ({}, 'lab.exercise("start")', False),
-    ],
-)
-def test_a_claim_alone_runs_its_cells_and_the_set_up(
-    metadata: dict[str, str], source: str, expected: bool
-) -> None:
-    """The reader's turn has its own tests."""
-    cell = SimpleNamespace(metadata=metadata, source=source)
-
-    assert expected == prove._is_needed(cell, "P1")

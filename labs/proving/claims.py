@@ -122,7 +122,8 @@ class Claim:
 
     `images` is the claim whose images it looks at too, where it builds none of its own;
     `context` is the build context of its workspaces within `images`, where that is not its own;
-    `uses` are folders whose files decide its result too, such as a server's.
+    `uses` are folders whose files decide its result too, such as a server's;
+    `beside` has it proved in a second kernel beside the chapter's others, since it mostly waits.
     """
 
     id: str
@@ -138,6 +139,7 @@ class Claim:
     images: str = ""
     context: str = ""
     uses: tuple[str, ...] = ()
+    beside: bool = False
 
     @property
     def proved_by_a_lab(self) -> bool:
@@ -227,6 +229,7 @@ def _claim(row: Mapping[str, Any], settings: Mapping[str, Value]) -> Claim:
             images=row.get("images", ""),
             context=row.get("context", ""),
             uses=tuple(row.get("uses", [])),
+            beside=bool(row.get("beside", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         name = row.get("id", "a row without an id")

@@ -1,7 +1,8 @@
 """The runner of the labs: prove every claim, try its teeth, or record the notebooks.
 
-A notebook runs in a kernel of its own, from beginning to end or with the cells of one claim and
-the set-up alone, without the exercises; cells carry the id of their claim in their metadata.
+A notebook runs in kernels of its own (see `proving.lanes`), from beginning to end or with the cells
+of one claim and the set-up alone, without the exercises; cells carry the id of their claim in their
+metadata.
 """
 
 from __future__ import annotations
@@ -11,29 +12,26 @@ import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import claims, engine, leftovers, readme, recorded
+from . import claims, engine, lanes, leftovers, readme, recorded
 from .claims import MIME, Claim, Verdict
 from .errors import ProvingError
 from .lab import RUN_VARIABLE, TEETH_VARIABLE
 from .paths import LABS, ROOT
 from .show import figure_text
-from .spans import span
 from .system import say
 
-CELL_SECONDS = 600
 REPORTS = ROOT / "reports"
 
 
@@ -113,72 +111,43 @@ def run_notebook(
 ) -> tuple[list[Proof], Any]:
     """Run a notebook; return a proof for each of its claims, and the executed notebook.
 
-    Each proof is also `told` as soon as it is there.
+    Each proof is also `told` as soon as it is there; they are returned in the guide's order.
     A claim whose cells gave no result "could not be measured", with the error they ended in.
     """
     import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+    wanted = proved_in(notebook, only)
     content = nbformat.read(notebook, as_version=4)
-    content.cells = [cell for cell in content.cells if only is None or _is_needed(cell, only)]
+    if only is not None:
+        content.cells = [cell for cell in content.cells if lanes.is_needed(cell, {only})]
     run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
-    client = NotebookClient(
-        content,
-        allow_errors=True,
-        timeout=CELL_SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(LABS)}},
-    )
-    errors: dict[str, str] = {}
-    proofs: list[Proof] = []
+    kernels = lanes.split(content.cells, {claim.id for claim in wanted if claim.beside})
+    proofs: dict[str, Proof] = {}
+
+    def tell(proof: Proof) -> None:
+        proofs[proof.claim.id] = proof
+        told(proof)
+
+    def ran(cell: Any) -> None:
+        _stop_if_interrupted()
+        for proof in _proofs(cell):
+            tell(proof)
+
+    def environment_of(lane: lanes.Lane) -> dict[str, str]:
+        return _environment(lane.run_name(run), exchanged)
+
     try:
-        with _kernel(client, _environment(run, exchanged)):
-            for index, cell in enumerate(content.cells):
-                if cell.cell_type != "code":
-                    continue
-                with span("cell", cell.metadata.get("claim", "")):
-                    client.execute_cell(cell, index)
-                _stop_if_interrupted()
-                for proof in _proofs(cell):
-                    proofs.append(proof)
-                    told(proof)
-                if error := _error(cell):
-                    errors.setdefault(cell.metadata.get("claim", ""), error)
-                    if cell.metadata.get("claim") is None:
-                        break
-    except (DeadKernelError, CellTimeoutError, RuntimeError) as error:
-        _stop_if_interrupted()  # it may have been Ctrl-C that ended the kernel
-        errors.setdefault("", f"The lab's kernel went away: {str(error).strip()}")
+        lanes.run_all(kernels, content, environment_of, ran)
     finally:
-        leftovers.remove(engine.find(start=False).docker, run)
-    proved = {proof.claim.id for proof in proofs}
-    for claim in proved_in(notebook, only):
-        if claim.id not in proved:
-            reason = errors.get(claim.id) or errors.get("") or "Its cells gave no result."
-            proofs.append(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
-            told(proofs[-1])
-    return proofs, content
-
-
-def _is_needed(cell: Any, claim_id: str) -> bool:
-    """Tell whether a claim needs a cell: its own, and those of no claim but the exercises."""
-    of = cell.metadata.get("claim")
-    return of == claim_id or (of is None and "lab.exercise(" not in cell.source)
-
-
-@contextmanager
-def _kernel(client: Any, environment: Mapping[str, str]) -> Iterator[None]:
-    """Have a kernel; what cells write to stderr is an output, its own words on ending are noise."""
-    with ExitStack() as kernel:
-        with span("kernel", "start"):
-            running = client.setup_kernel(env=environment, stderr=subprocess.DEVNULL)
-            kernel.enter_context(running)
-        try:
-            yield
-        finally:
-            with span("kernel", "end"):
-                kernel.close()
+        for lane in kernels:
+            leftovers.remove(engine.find(start=False).docker, lane.run_name(run))
+    lanes.number(content.cells)
+    for claim in wanted:
+        if claim.id not in proofs:
+            lane = next((lane for lane in kernels if claim.id in lane.claims), kernels[0])
+            reason = lane.why_missing(claim.id)
+            tell(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
+    return [proofs[claim.id] for claim in wanted], content
 
 
 def _environment(run: str, exchanged: bool) -> dict[str, str]:
@@ -197,11 +166,6 @@ def _proofs(cell: Any) -> Iterator[Proof]:
             verdict = Verdict(record["verdict"])
             claim = claims.get(record["id"])
             yield Proof(claim, verdict, record["reason"], record, record["seconds"])
-
-
-def _error(cell: Any) -> str:
-    errors = [output for output in cell.outputs if output.output_type == "error"]
-    return f"{errors[0].ename}: {errors[0].evalue}" if errors else ""
 
 
 def line(proof: Proof) -> str:

@@ -20,10 +20,16 @@ from pathlib import Path
 VARIABLE = "PROVING_SPANS"
 """Names the file that spans are added to, in the environment; unset, nothing is noted."""
 
+LANE_VARIABLE = "PROVING_LANE"
+"""Names the lane to which a process belongs, in the environment: a kernel and its helpers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One stretch of work or waiting; `began` and `ended` are seconds of the monotonic clock."""
+    """One stretch of work or waiting; `began` and `ended` are seconds of the monotonic clock.
+
+    `lane` is the kernel's whose work it was, where a lab has several: see `proving.lanes`.
+    """
 
     name: str
     detail: str
@@ -31,6 +37,7 @@ class Span:
     ended: float
     process: int
     thread: int
+    lane: str = ""
 
     @property
     def seconds(self) -> float:
@@ -39,10 +46,11 @@ class Span:
 
 
 @contextmanager
-def span(name: str, detail: str = "") -> Iterator[None]:
+def span(name: str, detail: str = "", *, lane: str | None = None) -> Iterator[None]:
     """Note how long a block takes, also where it ends in an exception.
 
     `name` is its kind, one of a few words such as `build`; `detail` tells which one it was.
+    `lane` is that of this process, unless it is told.
     """
     if VARIABLE not in os.environ:
         yield
@@ -51,10 +59,10 @@ def span(name: str, detail: str = "") -> Iterator[None]:
     try:
         yield
     finally:
-        note(name, detail, began, time.monotonic())
+        note(name, detail, began, time.monotonic(), lane=lane)
 
 
-def note(name: str, detail: str, began: float, ended: float) -> None:
+def note(name: str, detail: str, began: float, ended: float, *, lane: str | None = None) -> None:
     """Note a span whose times, seconds of `time.monotonic()`, are known only afterwards.
 
     A file that cannot be written loses the note: no measurement fails by it.
@@ -62,7 +70,8 @@ def note(name: str, detail: str, began: float, ended: float) -> None:
     file = os.environ.get(VARIABLE)
     if file is None:
         return
-    noted = Span(name, detail, began, ended, os.getpid(), threading.get_ident())
+    of = os.environ.get(LANE_VARIABLE, "") if lane is None else lane
+    noted = Span(name, detail, began, ended, os.getpid(), threading.get_ident(), of)
     with suppress(OSError):
         # one write in append mode, so that the lines of several processes do not mix
         target = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
