@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -136,14 +137,55 @@ def test_the_table_tells_kinds_in_words():
     )
 
 
-@pytest.mark.parametrize(("cold", "target"), [(False, "300 s"), (True, "540 s")])
-def test_targets_stand_beside_the_times(cold, target):
-    """Nothing is judged: the figures are there to be read."""
-    labs = bench.lab_times(LAB)
-    text = bench.targets(labs, SiteTime(9.0, 12.5), cold=cold)
+def test_a_claim_of_a_second_kernel_has_its_own_work():
+    """What the other kernel did at the same time is not the claim's, but the lab's as a whole."""
+    noted = [
+        of("lab", 0, 40, "09-process-management"),
+        of("cell", 0, 20, "P1"),
+        of("build", 0, 15, "P1/bad"),
+        replace(of("cell", 5, 40, "P7"), lane="beside"),
+        replace(of("load", 10, 30, "P7/bad"), lane="beside"),
+    ]
+    (lab,) = bench.lab_times(noted)
+    first, second = lab.claims
+    text = bench.table(lab)
 
-    assert f"40.0 s      {target}" in text
-    assert "12.5 s        4 s" in text
+    assert {"build": 15, "cell": 5} == first.by_kind
+    assert {"load": 20, "cell": 15} == second.by_kind
+    assert 40 == lab.whole.seconds
+    assert "  P7 ∥ " in text
+    assert text.endswith("∥ in a second kernel, beside the others")
+
+
+def told(text):
+    """Return the rows of a table, with single blanks."""
+    return [" ".join(line.split()) for line in text.splitlines()[1:]]
+
+
+def test_targets_stand_beside_the_times():
+    """Each is told as kept or not."""
+    labs = bench.lab_times(LAB)
+
+    assert [
+        "09-process-management 40.0 s 90 s ok",
+        "1 lab, warm 40.0 s 540 s ok",
+        "the site, after an edit 12.5 s 4 s over",
+        "the site, built anew 9.0 s 30 s ok",
+    ] == told(bench.targets(labs, SiteTime(9.0, 12.5), cold=False))
+
+
+def test_a_lab_without_the_cache_has_no_target_of_its_own():
+    """All of them together have one."""
+    assert ["09-process-management 40.0 s", "1 lab, cold 40.0 s 900 s ok"] == told(
+        bench.targets(bench.lab_times(LAB), None, cold=True)
+    )
+
+
+def test_a_part_of_the_labs_says_nothing_of_the_whole():
+    """Its sum is told, and no target beside it."""
+    rows = told(bench.targets(bench.lab_times(LAB), None, cold=False, whole=False))
+
+    assert "1 lab, warm 40.0 s" == rows[-1]
 
 
 @pytest.fixture
@@ -175,7 +217,7 @@ def test_a_slow_run_is_no_failure(run_of, capsys):
     run_of()
 
     assert 0 == bench.main(["09"])
-    assert "900.0 s        4 s" in capsys.readouterr().out
+    assert "the site, after an edit 900.0 s 4 s over" in told(capsys.readouterr().out)
 
 
 def test_a_claim_that_fails_is_a_failure(run_of, capsys):

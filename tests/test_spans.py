@@ -63,6 +63,15 @@ def test_times_known_afterwards_can_be_noted(noted):
     assert (10.0, 20.5, 10.5) == (found.began, found.ended, found.seconds)
 
 
+def test_a_span_tells_whose_lane_it_was(noted, monkeypatch):
+    """That of the process, which its kernel was given, unless the runner tells another."""
+    monkeypatch.setenv(spans.LANE_VARIABLE, "beside")
+    with span("lab", lane=""), span("build"):
+        pass
+
+    assert {"lab": "", "build": "beside"} == {one.name: one.lane for one in spans.read(noted)}
+
+
 def test_threads_and_processes_share_a_file(noted):
     """Lines do not mix, and the clock is the same one everywhere."""
     code = "from proving.spans import span\nfor _ in range(200):\n    with span('other'): pass"
