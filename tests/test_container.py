@@ -4,7 +4,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from proving.container import KILLED, Container, _without_helper, parse_processes, read_stop
+from proving.container import KILLED, Container, parse_processes, read_stop, without_helper
 from proving.errors import CouldNotMeasure
 
 ENGINES = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "docker-28.5"])
@@ -13,7 +13,7 @@ ENGINES = pytest.mark.parametrize("recording", ["docker-20.10", "docker-26.1", "
 @ENGINES
 def test_processes_are_read_without_the_helper(answer, recording):
     """The helper that lists the processes is not one of them, whatever PID it was given."""
-    processes = _without_helper(parse_processes(answer(f"{recording}/processes-killed.txt")))
+    processes = without_helper(parse_processes(answer(f"{recording}/processes-killed.txt")))
     by_name = {process.comm: process for process in processes}
 
     assert {"sh", "worker.sh", "sleep"} == set(by_name)

@@ -196,7 +196,7 @@ def test_a_pull_that_does_not_fit_is_told(monkeypatch, tmp_path):
     engine.connect = lambda timeout_seconds: impatient
     monkeypatch.setattr(bases, "_local", lambda *_: None)
 
-    assert "The engine's disk is full" in bases._pull(engine, bases.ROLES["SLIM"], lambda _: None)
+    assert "The engine's disk is full" in bases.pull(engine, "debian:13-slim", lambda _: None)
 
 
 def test_a_base_s_own_build_that_does_not_fit_is_told(monkeypatch, tmp_path):

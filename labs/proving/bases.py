@@ -36,6 +36,9 @@ PULLED = "pulled"
 BUILT = "built from packages"
 
 SUITE = "trixie"
+OLD_SUITE = "bookworm"
+"""The last of Debian's to ship the sources of Kubernetes, of which the cluster's node is built."""
+
 REGISTRY_SECONDS = 20
 
 APT_CONFIGURATION = {
@@ -166,7 +169,7 @@ def _ready(engine: Engine, role: Role, tell: Say) -> Base:
         return _built(role, ours)
     refused = ""
     if forced != BUILT:
-        refused = _pull(engine, role, tell)
+        refused = pull(engine, role.public, tell)
         public = _local(engine, role.public)
         if public is not None:
             return _pulled(role, public)
@@ -213,8 +216,8 @@ def _short(image: Image) -> str:
     return f"image {str(image.id).removeprefix('sha256:')[:12]}"
 
 
-def _pull(engine: Engine, role: Role, tell: Say) -> str:
-    """Pull the public image unless it is here; return why not, where that cannot be done.
+def pull(engine: Engine, public: str, tell: Say = say) -> str:
+    """Pull a public image unless it is here; return why not, where that cannot be done.
 
     The registry is asked for the image's digest first: a closed network answers that quickly or
     not at all, while a slow download must not be cut.
@@ -222,13 +225,13 @@ def _pull(engine: Engine, role: Role, tell: Say) -> str:
     import requests
     from docker.errors import APIError
 
-    if _local(engine, role.public) is not None:
+    if _local(engine, public) is not None:
         return ""
     try:
         with closing(engine.connect(timeout_seconds=REGISTRY_SECONDS)) as impatient:
-            impatient.images.get_registry_data(role.public)
-        tell(f"Pulling {role.public} …")
-        for line in engine.docker.api.pull(role.public, stream=True, decode=True):
+            impatient.images.get_registry_data(public)
+        tell(f"Pulling {public} …")
+        for line in engine.docker.api.pull(public, stream=True, decode=True):
             if error := line.get("error"):
                 return disk.sentence(engine) if disk.is_told_in(error) else str(error).rstrip(".")
     except APIError as error:
@@ -258,7 +261,7 @@ def _need_own_architecture(engine: Engine) -> None:
         raise EngineError(f"the engine is {there} and this machine is {here}")
 
 
-def _debian(engine: Engine, tag: str, *, slim: bool) -> None:
+def _debian(engine: Engine, tag: str, *, slim: bool, suite: str = SUITE) -> None:
     _need_own_architecture(engine)
     why = "build the Debian base from packages"
     tools = {"mmdebstrap": "mmdebstrap"}
@@ -271,7 +274,7 @@ def _debian(engine: Engine, tag: str, *, slim: bool) -> None:
         command += [f"--dpkgopt=path-include={pattern}" for pattern in SLIM_INCLUDES]
         command += ['--customize-hook=cd "$1/etc/dpkg/dpkg.cfg.d" && mv 99mmdebstrap docker']
     with tempfile.TemporaryFile() as archive:
-        _write_root_file_system([*command, SUITE, "-"], archive, why)
+        _write_root_file_system([*command, suite, "-"], archive, why)
         _append_configuration(archive)
         archive.seek(0)
         _import_archive(engine, archive, tag, 'CMD ["bash"]')
@@ -354,8 +357,8 @@ def _download_alpine(folder: Path, why: str) -> None:
     system.run([sys.executable, *download, f"--dest={folder}", alpine.WHEEL], why=why)
 
 
-def _debian_recipe(slim: bool) -> str:
-    parts = ["2", SUITE, DPKG_SPEED_UP, NO_SERVICE_STARTS, repr(sorted(APT_CONFIGURATION.items()))]
+def _debian_recipe(slim: bool, suite: str = SUITE) -> str:
+    parts = ["2", suite, DPKG_SPEED_UP, NO_SERVICE_STARTS, repr(sorted(APT_CONFIGURATION.items()))]
     return "\n".join(parts + ([*SLIM_EXCLUDES, *SLIM_INCLUDES] if slim else []))
 
 
@@ -373,6 +376,12 @@ ROLES = {
             "debian:13-slim",
             lambda engine, tag, _: _debian(engine, tag, slim=True),
             lambda: _debian_recipe(slim=True),
+        ),
+        Role(
+            "OLD_SLIM",
+            "debian:12-slim",
+            lambda engine, tag, _: _debian(engine, tag, slim=True, suite=OLD_SUITE),
+            lambda: _debian_recipe(slim=True, suite=OLD_SUITE),
         ),
         Role(
             "MINIMAL",

@@ -83,6 +83,9 @@ _SIGN = {
 _UNITS = frozenset({"s", "B", "count", "status", "text", "yesno"})
 _PAIR = ("bad", "good")
 
+CLUSTER = "apps/kubernetes"
+"""What a claim's row names among `uses` where it needs a cluster: the folder of its node."""
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -145,6 +148,11 @@ class Claim:
     def proved_by_a_lab(self) -> bool:
         """Tell whether a lab proves this claim yet."""
         return bool(self.must)
+
+    @property
+    def needs_cluster(self) -> bool:
+        """Tell whether it is proved in a Kubernetes cluster, all of it or a part."""
+        return CLUSTER in self.uses
 
     @property
     def folder(self) -> str:
@@ -383,9 +391,9 @@ def contexts(claim_id: str, images: Path = IMAGES, also: Iterable[str] = ()) -> 
 def decides(notebook: Path, images: Path = IMAGES, claims_file: Path = CLAIMS_FILE) -> str:
     """Return the hash of all that decides a lab's results.
 
-    These are its code cells, the build contexts, rows and settings of its claims, its exercise,
-    the recipes of bases, and the version of the measuring code; prose, outputs and execution
-    counts are not among them.
+    These are its code cells, the build contexts, manifests, rows and settings of its claims, its
+    exercise, the recipes of bases, and the version of the measuring code; prose, outputs and
+    execution counts are not among them.
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
@@ -397,6 +405,7 @@ def decides(notebook: Path, images: Path = IMAGES, claims_file: Path = CLAIMS_FI
     folders = (labs / "exercises" / notebook.stem, images / "bases")
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     for row in rows:
+        files += sorted((labs / "manifests" / row["id"]).glob("*.yaml"))
         also = [*row.get("uses", []), *([row["context"]] if "context" in row else [])]
         files += contexts(row.get("images", row["id"]), images, also)
     for path in files:

@@ -33,7 +33,7 @@ EVENT_SECONDS = 30.0
 KILLED = 137
 """The exit status of a process that SIGKILL ended: 128 + 9."""
 
-_PROCESSES = r"""
+LIST_PROCESSES = r"""
 for stat in /proc/[0-9]*/stat; do
   pid=${stat#/proc/}; pid=${pid%/stat}
   { read -r line < "$stat"; } 2>/dev/null || continue
@@ -317,8 +317,10 @@ class Container(DockerContainer):
         """
         own = f"container:{self.get_container_id()}"
         with span("processes", self._called):
-            listed = self._from_outside("processes", _PROCESSES, pid_mode=own, network_mode="none")
-        return _without_helper(parse_processes(listed))
+            listed = self._from_outside(
+                "processes", LIST_PROCESSES, pid_mode=own, network_mode="none"
+            )
+        return without_helper(parse_processes(listed))
 
     def sockets(self) -> str:
         """Return /proc/net/tcp and tcp6 as a helper in its network namespace sees them.
@@ -435,7 +437,7 @@ def _kills_and_end(
     return kills, None
 
 
-def _without_helper(processes: tuple[Process, ...]) -> tuple[Process, ...]:
+def without_helper(processes: tuple[Process, ...]) -> tuple[Process, ...]:
     """Leave out what a helper has started: its parent lies outside of the namespace (PID 0)."""
     strangers: set[int] = set()
     for process in processes:

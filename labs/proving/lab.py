@@ -21,8 +21,10 @@ from . import (
     bases,
     buildcache,
     claims,
+    cluster,
     engine,
     leftovers,
+    manifests,
     node,
     packages,
     registry,
@@ -30,6 +32,7 @@ from . import (
     wheels,
 )
 from .claims import MIME, Claim, Value, Verdict
+from .cluster import Cluster
 from .errors import (
     BuildError,
     ClaimFailed,
@@ -38,6 +41,8 @@ from .errors import (
     NotApplicable,
     ProvingError,
 )
+from .kube import Namespace
+from .manifests import MANIFESTS, Manifest
 from .node import Node
 from .packages import PackageServer
 from .paths import LABS
@@ -105,6 +110,9 @@ class Lab:
         self._builds = 0
         self._counting, self._serving = threading.Lock(), threading.Lock()
         self._server_images: dict[Path, Image] = {}
+        self._cluster: Cluster | None = None
+        self._joining, self._loading = threading.Lock(), threading.Lock()
+        self._images_of_manifests: dict[str, Image] = {}
         self._watchdog = watchdog.start(self.engine, self.run)
         self.window = buildcache.Window(self.engine, self._tell_watchdog)
         self._reopen()
@@ -148,6 +156,11 @@ class Lab:
         """Remove all that this lab has put on the engine."""
         _open_labs.pop(self.slug, None)
         self._server_images.clear()
+        self._images_of_manifests.clear()
+        if self._cluster is not None:
+            with suppress(Exception):  # a cluster that is gone holds nothing of ours
+                self._cluster.api.remove_namespaces(self.run)
+            self._cluster = None
         with suppress(Exception):  # an engine that is gone holds nothing of ours
             leftovers.remove(self.engine.docker, self.run)
         self._watchdog.dismiss()
@@ -214,6 +227,62 @@ class Lab:
                 built = self._build_files("servers", claims.IMAGES, new)
                 self._server_images.update(zip(new, built, strict=True))
             return tuple(self._server_images[file] for file in dockerfiles)
+
+    def cluster(self) -> Cluster:
+        """Return the cluster of this run: the one of all its labs, or else one of this lab's own.
+
+        Raises:
+            CouldNotMeasure: there is none; the sentence says what is missing, and how to get it.
+        """
+        with self._joining:
+            if self._cluster is None:
+                self._reopen()
+                self._cluster = cluster.find(self.engine, self.run)
+            return self._cluster
+
+    def namespace(self) -> Namespace:
+        """Return a namespace of its own in the cluster, to be made by `with`.
+
+        Raises:
+            CouldNotMeasure: there is no cluster.
+        """
+        return self.cluster().namespace(self.run)
+
+    def manifests(self, claim_id: str, *names: str) -> tuple[Manifest, ...]:
+        """Return arms of a claim that are manifests; the images that they name are in the cluster.
+
+        Raises:
+            BuildError: an image does not build.
+            CouldNotMeasure: there is no cluster, or it does not take the images.
+            ProvingError: a manifest is not one, or names an image that is not ours.
+        """
+        claim = claims.get(claim_id)
+        self._began.setdefault(claim_id, time.monotonic())
+        taken = [self._taken(claim, name).replace("_", "-") for name in names]
+        return self.manifests_of(*(MANIFESTS / claim.id / f"{name}.yaml" for name in taken))
+
+    def manifests_of(self, *files: Path) -> tuple[Manifest, ...]:
+        """Return manifests by their files, once the images that they name are in the cluster."""
+        read = tuple(manifests.read(file) for file in files)
+        self.load_images(*dict.fromkeys(image for one in read for image in one.images))
+        return read
+
+    def load_images(self, *names: str) -> None:
+        """Build images by the names that manifests have for them, and load them into the cluster.
+
+        Raises:
+            BuildError: one does not build.
+            CouldNotMeasure: there is no cluster, or it does not take them.
+            ProvingError: one is not ours.
+        """
+        joined = self.cluster()
+        with self._loading:
+            new = [name for name in names if name not in self._images_of_manifests]
+            if new:
+                files = [manifests.dockerfile_of(name) for name in new]
+                built = self._build_files("manifests", claims.IMAGES, files)
+                self._images_of_manifests.update(zip(new, built, strict=True))
+            joined.load({name: str(self._images_of_manifests[name].tag) for name in names})
 
     def wheels_of(self, requirements: Path) -> Path:
         """Return the folder with the wheels that a requirements file needs; see `wheels.ready`.
@@ -508,10 +577,12 @@ class Lab:
 
     def _environment(self, claim_id: str) -> dict[str, Any]:
         roles = sorted(self._roles.get(claim_id, set()))
+        joined = self._cluster if claims.get(claim_id).needs_cluster else None
         return {
             **self.engine.description.as_data(),
             "transfer": archive.CODEC,
             "bases": {role: self._bases[role].as_data() for role in roles},
+            **({"cluster": joined.as_data()} if joined else {}),
         }
 
     def exercise(self, folder: str = "start") -> None:

@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import bases, engine, node, registry, wheels
+from . import bases, claims, engine, node, registry, wheels
 from . import packages as debian_packages
-from .claims import IMAGES
 from .engine import Engine
 from .errors import ProvingError
 from .paths import LABS, ROOT
@@ -28,9 +27,9 @@ def roles_of_labs() -> list[str]:
     """Return the roles that the Dockerfiles of the labs and exercises name."""
     files = [
         file
-        for folder in (IMAGES, LABS / "exercises")
+        for folder in (claims.IMAGES, LABS / "exercises")
         for file in sorted(folder.rglob("Dockerfile"))
-        if (folder / "bases") not in file.parents
+        if not {folder / "bases", folder / claims.CLUSTER} & set(file.parents)
     ]
     return sorted({role for file in files for role in bases.roles_in(file)} | {"SLIM"})
 
@@ -53,7 +52,7 @@ def engine_and_bases(roles: Iterable[str] | None = None, tell: Say = say) -> Eng
 def requirements_of_labs() -> list[Path]:
     """Return the lists of Python packages that the labs and the solutions of exercises install."""
     return [
-        *sorted(IMAGES.glob("*/context/requirements.txt")),
+        *sorted(claims.IMAGES.glob("*/context/requirements.txt")),
         *sorted((LABS / "exercises").glob("*/solution/requirements.txt")),
     ]
 

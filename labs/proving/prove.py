@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from . import claims, engine, lanes, leftovers, readme, recorded
+from . import claims, cluster, engine, lanes, leftovers, readme, recorded
 from .claims import MIME, Claim, Verdict
 from .errors import ProvingError
 from .lab import RUN_VARIABLE, TEETH_VARIABLE
@@ -74,7 +74,7 @@ def select(words: Sequence[str]) -> list[tuple[Path, str | None]]:
     """
     labs = notebooks()
     if not words:
-        return [(lab, None) for lab in labs]
+        return [(lab, None) for lab in labs if proved_in(lab, None)]
     chosen: list[tuple[Path, str | None]] = []
     for word in words:
         chapter = [lab for lab in labs if word in (lab.stem[:2], lab.stem, lab.name)]
@@ -94,12 +94,21 @@ def _names(labs: Iterable[Path]) -> str:
 
 
 def proved_in(notebook: Path, only: str | None) -> list[Claim]:
-    """Return the claims that a run of a notebook must prove."""
+    """Return the claims that a run of a notebook must prove, without those that are left out."""
     return [
         claim
         for claim in claims.load().values()
-        if claim.chapter == notebook.stem and claim.proved_by_a_lab and only in (None, claim.id)
+        if claim.chapter == notebook.stem
+        and claim.proved_by_a_lab
+        and only in (None, claim.id)
+        and not (claim.needs_cluster and cluster.is_left_out())
     ]
+
+
+def needs_cluster(words: Sequence[str]) -> bool:
+    """Tell whether any of the claims that are chosen is proved in a cluster."""
+    chosen = select(words)
+    return any(claim.needs_cluster for lab, only in chosen for claim in proved_in(lab, only))
 
 
 def run_notebook(
@@ -118,6 +127,7 @@ def run_notebook(
 
     wanted = proved_in(notebook, only)
     content = nbformat.read(notebook, as_version=4)
+    content.cells = [cell for cell in content.cells if not _is_left_out(cell)]
     if only is not None:
         content.cells = [cell for cell in content.cells if lanes.is_needed(cell, {only})]
     run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
@@ -148,6 +158,12 @@ def run_notebook(
             reason = lane.why_missing(claim.id)
             tell(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
     return [proofs[claim.id] for claim in wanted], content
+
+
+def _is_left_out(cell: Any) -> bool:
+    """Tell whether a cell is that of a claim that is left out, for want of a cluster."""
+    of = cell.metadata.get("claim")
+    return of is not None and cluster.is_left_out() and claims.get(of).needs_cluster
 
 
 def _environment(run: str, exchanged: bool) -> dict[str, str]:
@@ -424,13 +440,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def run() -> int:
         engine.find()
-        if options.what == "record":
-            return record(options.words)
-        if options.what == "teeth":
-            return teeth(options.words, junit=options.junit)
-        if options.repeat > 1:
-            return series(options.words, options.repeat, options.junit)
-        return labs(options.words, junit=options.junit)
+        with cluster.for_run(engine.find, needs_cluster(options.words)):
+            if options.what == "record":
+                return record(options.words)
+            if options.what == "teeth":
+                return teeth(options.words, junit=options.junit)
+            if options.repeat > 1:
+                return series(options.words, options.repeat, options.junit)
+            return labs(options.words, junit=options.junit)
 
     return in_order(run)
 
