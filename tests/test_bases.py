@@ -75,7 +75,7 @@ def test_a_road_that_is_not_one_is_refused(monkeypatch):
 
 def test_an_unknown_role_is_refused():
     """The sentence lists the roles there are."""
-    with pytest.raises(BaseImageError, match="DISTRIBUTION, SLIM, MINIMAL, PYTHON"):
+    with pytest.raises(BaseImageError, match="DISTRIBUTION, SLIM, OLD_SLIM, MINIMAL, PYTHON"):
         bases._role("UBUNTU")
 
 

@@ -300,7 +300,7 @@ def node_container(engine: Engine, image: str, run: str) -> Container:
     from .container import Container
 
     also = "" if engine.host == LOOPBACK else engine.host
-    return Container(
+    container = Container(
         engine,
         image,
         helper_image=image,
@@ -313,10 +313,11 @@ def node_container(engine: Engine, image: str, run: str) -> Container:
             "cap_add": list(CAPABILITIES),
             "security_opt": list(SECURITY),
             "cgroupns": "private",
-            "tmpfs": {"/run": "mode=755"},
         },
         called="kubernetes",
     )
+    container.with_tmpfs_mount("/run", "mode=755")
+    return container
 
 
 def node_config(container: Container) -> dict[str, Any]:

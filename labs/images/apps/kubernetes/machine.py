@@ -5,7 +5,6 @@ What it changes lies in the container's own namespaces: the machine's settings s
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -56,13 +55,14 @@ FOLDERS = (
 def prepare() -> None:
     """Unmask /proc and /sys, make folders, and stand in for what is the whole machine's."""
     _run("mount", "--make-rshared", "/")
+    mounted = _mounted()
     for path in MASKED:
-        if os.path.ismount(path):
+        if path in mounted:
             _run("umount", path)
     _run("mount", "-o", "remount,rw", "/sys")
-    for folder in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
-        if folder.is_mount():
-            _run("mount", "-o", "remount,rw,bind", str(folder))
+    for path in mounted:
+        if path.startswith("/sys/fs/cgroup"):
+            _run("mount", "-o", "remount,rw,bind", path)
     for folder in FOLDERS:
         folder.mkdir(parents=True, exist_ok=True)
     _link(Path("/var/log/pods"), DATA / "pod-logs")
@@ -107,6 +107,11 @@ def pod_processes() -> list[int]:
         for file in root.rglob("cgroup.procs")
         for pid in file.read_text().split()
     ]
+
+
+def _mounted() -> list[str]:
+    """Return where something is mounted (proc_pid_mountinfo(5)); a bind of /proc on itself too."""
+    return [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
 
 
 def _link(link: Path, target: Path) -> None:
