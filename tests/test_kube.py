@@ -5,6 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from kubeconfigs import kubeconfig
 from proving import kube
 from proving.errors import CouldNotMeasure, ProvingError
 from proving.kube import Api, Namespace, NotFound, Refused
@@ -45,19 +46,6 @@ def server():
     yield found
     found.shutdown()
     found.server_close()
-
-
-def kubeconfig(port):
-    """Return a kubeconfig with one context."""
-    cluster = {"server": f"http://127.0.0.1:{port}"}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "here",
-        "clusters": [{"name": "c", "cluster": cluster}],
-        "users": [{"name": "u", "user": {"token": "t"}}],
-        "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
-    }
 
 
 @pytest.fixture

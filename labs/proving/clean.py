@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import buildcache, engine, leftovers, private
+from . import buildcache, cluster, engine, leftovers, private
 from .engine import Engine
 from .errors import EngineError, ProvingError
 from .paths import LABS
@@ -30,7 +30,7 @@ def main() -> int:
     try:
         found = _engine()
         if found is not None:
-            things = leftovers.remove(found.docker)
+            things = leftovers.remove(found.docker) + cluster.remove_left(lambda: found)
             bases = leftovers.remove_bases(found.docker)
             told = f"{things} things of runs and {bases} bases"
             if found.url != private.url():  # which is erased as a whole

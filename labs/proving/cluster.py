@@ -139,6 +139,18 @@ def is_left_out() -> bool:
     return source() == NONE
 
 
+def prepare(engine: Engine, tell: Say = say) -> None:
+    """Have the node's image on the engine, where a run would start a node of ours.
+
+    Raises:
+        CouldNotMeasure: it does not build.
+        BaseImageError: its base cannot be had.
+    """
+    others = source() in (NAMED, K3S, NONE) or os.environ.get(CONFIG_VARIABLE)
+    if not others and engine.description.cgroup != "v2":
+        tell(f"The cluster's node: {kubernetes_image.ready(engine)}.")
+
+
 def find(engine: Engine, run: str, tell: Say = say) -> Cluster:
     """Return the cluster of a run: joined, or named, or started in a container that it labels.
 
@@ -200,6 +212,21 @@ def named(engine: Engine) -> Cluster:
         ProvingError: it is no kubeconfig, or has no such context.
         CouldNotMeasure: the cluster does not answer, or does not let the labs do their work.
     """
+    api, kubeconfig, context = _named_api()
+    version = api.version()
+    if missing := api.missing_rights():
+        raise CouldNotMeasure(
+            f"In the cluster that {CONFIG_VARIABLE} names you may not {', '.join(missing)}. The "
+            "labs make namespaces of their own and touch nothing else; ask for these rights, or "
+            f"unset {CONFIG_VARIABLE} to have a cluster started."
+        )
+    current = context or str(kubeconfig.get("current-context") or "")
+    loader = of_named_cluster(engine, current)
+    found = f"a cluster of the reader's own, {current}"
+    return Cluster(engine, kubeconfig, context, found, version, loader)
+
+
+def _named_api() -> tuple[Api, dict[str, Any], str | None]:
     import yaml
 
     file = Path(os.environ.get(CONFIG_VARIABLE) or "~/.kube/config").expanduser()
@@ -213,18 +240,7 @@ def named(engine: Engine) -> Cluster:
         ) from error
     if not isinstance(kubeconfig, dict):
         raise ProvingError(f"{CONFIG_VARIABLE} names {file}, which is no kubeconfig.")
-    api = Api.of(kubeconfig, context)
-    version = api.version()
-    if missing := api.missing_rights():
-        raise CouldNotMeasure(
-            f"In the cluster that {file} names you may not {', '.join(missing)}. The labs make "
-            "namespaces of their own and touch nothing else; ask for these rights, or unset "
-            f"{CONFIG_VARIABLE} to have a cluster started."
-        )
-    current = context or str(kubeconfig.get("current-context") or "")
-    loader = of_named_cluster(engine, current)
-    found = f"a cluster of the reader's own, {current}"
-    return Cluster(engine, kubeconfig, context, found, version, loader)
+    return Api.of(kubeconfig, context), kubeconfig, context
 
 
 def k3s(engine: Engine, run: str, tell: Say = say) -> Cluster:
@@ -342,6 +358,19 @@ def _ours(engine: Engine, kubeconfig: Mapping[str, Any], found: str, container: 
     version = Api.of(kubeconfig).version()
     loader = IntoContainers((container,))
     return Cluster(engine, kubeconfig, None, found, version, loader)
+
+
+def remove_left(engine: Callable[[], Engine], run: str | None = None) -> int:
+    """Delete the namespaces that a run, or every run, has left in a cluster that goes on.
+
+    That is the one of this run's runner, or the one that the reader names. Returns how many.
+    """
+    with suppress(ProvingError):
+        if joined := os.environ.get(RUN_VARIABLE):
+            return join(engine(), Path(joined)).api.remove_namespaces(run)
+        if os.environ.get(CONFIG_VARIABLE):
+            return _named_api()[0].remove_namespaces(run)
+    return 0
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import bases, claims, engine, node, registry, wheels
+from . import bases, claims, cluster, engine, node, registry, wheels
 from . import packages as debian_packages
 from .engine import Engine
 from .errors import ProvingError
@@ -115,5 +115,6 @@ if __name__ == "__main__":
         sys.exit(str(error))
     try:
         packages(found)
+        cluster.prepare(found)
     except ProvingError as error:
-        say(f"{error}\nWhat needs no packages runs all the same.")
+        say(f"{error}\nWhat needs no packages and no cluster runs all the same.")
