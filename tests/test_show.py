@@ -212,3 +212,17 @@ def test_the_terminal_shows_the_same_card_in_columns():
     assert ["bad", "good", "other-one", "bad,", "recorded", "good,", "recorded"] == lines[2].split()
     assert lines[2].index("good") == lines[3].index("0.03 s")
     assert "Measured on 3 February 2001, Docker Engine 0.0, overlay2, arm64, 1 core" == lines[-1]
+
+
+def test_a_cluster_is_told_with_the_engine():
+    """Its version first, since it is what the claim is about."""
+    told = {
+        "engine": "Docker Engine",
+        "engine_version": "28.5.2",
+        "cluster": {"kubernetes": "1.20.2", "found": "a node of one container"},
+    }
+
+    assert show.where_text(told).startswith("Kubernetes 1.20.2, Docker Engine 28.5.2")
+    assert ("Cluster", "Kubernetes 1.20.2, a node of one container") in show._facts(
+        {"environment": told}
+    )

@@ -380,7 +380,8 @@ def _write_back(notebook: Path, content: Any, proofs: Sequence[Proof], seconds: 
 def _common_environment(proofs: Sequence[Proof]) -> dict[str, Any]:
     environments = [proof.record["environment"] for proof in proofs]
     bases = {role: base for told in environments for role, base in told["bases"].items()}
-    return {**environments[0], "bases": bases}
+    joined = next((told["cluster"] for told in environments if "cluster" in told), None)
+    return {**environments[0], "bases": bases, **({"cluster": joined} if joined else {})}
 
 
 _interrupted = threading.Event()

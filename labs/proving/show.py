@@ -87,7 +87,14 @@ def where_text(environment: Mapping[str, Any] | None) -> str:
     told = environment or {}
     engine = f"{told.get('engine', '')} {told.get('engine_version', '')}".strip()
     cores = told.get("cores")
-    parts = [engine, told.get("store"), told.get("architecture"), cores and _counted(cores, "core")]
+    cluster = told.get("cluster") or {}
+    parts = [
+        cluster and f"Kubernetes {cluster['kubernetes']}",
+        engine,
+        told.get("store"),
+        told.get("architecture"),
+        cores and _counted(cores, "core"),
+    ]
     return ", ".join(str(part) for part in parts if part) or "an unknown engine"
 
 
@@ -288,6 +295,8 @@ def _facts(record: Record) -> Iterable[tuple[str, str]]:
     for name, setting in record.get("settings", {}).items():
         term = re.sub("_(seconds|bytes)$", "", name).replace("_", " ").capitalize()
         named[term] = setting_text(name, setting)
+    if cluster := told.get("cluster"):
+        named["Cluster"] = f"Kubernetes {cluster['kubernetes']}, {cluster['found']}"
     for role, base in told.get("bases", {}).items():
         identity = ", ".join(str(base[key]) for key in ("reference", "identity") if base.get(key))
         road = f"{base['road']}, " if base.get("road") else ""
