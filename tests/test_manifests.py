@@ -8,9 +8,7 @@ from proving import kube, manifests
 from proving.errors import ProvingError
 from proving.paths import LABS
 
-FILES = sorted(
-    [*manifests.MANIFESTS.rglob("*.yaml"), *(LABS / "exercises").glob("*/*/manifest.yaml")]
-)
+FILES = sorted([*manifests.MANIFESTS.rglob("*.yaml"), *(LABS / "exercises").glob("*/*/*.yaml")])
 OLDEST, NEWEST = "1.25", "1.37"
 """The schemas that the validator has: of the oldest it knows, and of a new Kubernetes."""
 
