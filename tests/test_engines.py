@@ -92,7 +92,7 @@ def test_a_word_that_names_nothing_is_told_with_the_engines():
         engines.choose(["trixy"])
 
 
-def test_only_whole_runs_are_recorded(capsys):
+def test_only_whole_chapters_are_recorded(capsys):
     """Claims that were left out would be missing from the record."""
     with pytest.raises(SystemExit):
         engines.main(["--record", "trixie", "P1"])
@@ -296,68 +296,135 @@ def test_the_labs_know_only_the_nested_engine(monkeypatch, tmp_path):
     assert "DOCKER_HOST=tcp://10.9.8.7:2375\n" == (tmp_path / "told").read_text()
 
 
+NOW, LATER = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
+
+
 def test_results_are_kept_and_read_again(tmp_path):
-    """What one run writes the site reads; what is not tried keeps what it had."""
-    file, now = tmp_path / "engines.json", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    sid = engines.with_record({}, [trial("sid", P1=REFUTED)], {"09-x": "sha256:0"}, now)
-    both = engines.with_record(sid, [trial(P5=HOLDS, P1=HOLDS)], {"09-x": "sha256:1"}, now)
+    """What one run writes the site reads; an engine that is not tried keeps what it had."""
+    file = tmp_path / "engines.json"
+    sid = engines.with_record({}, trial("sid", P1=REFUTED), "09-x", "sha256:0", NOW)
+    both = engines.with_record(sid, trial(P5=HOLDS, P1=HOLDS), "09-x", "sha256:1", NOW)
     recorded_engines.save(both, file)
     read = recorded_engines.load(file)
+    there = read["trixie"].chapter_of("P1")
 
     assert both == read
     assert ["trixie", "sid"] == list(read)
-    assert ["P1", "P5"] == list(read["trixie"].claims)
-    assert "2026-01-02T03:04:05Z" == read["trixie"].recorded_at
-    assert "does not hold" == read["sid"].claims["P1"].verdict
-    assert 2.5 == read["trixie"].claims["P1"].arms["bad"]["seconds"]
-    assert "26.1.5" == read["trixie"].engine["engine_version"]
+    assert ["P1", "P5"] == list(there.claims)
+    assert "2026-01-02T03:04:05Z" == there.recorded_at
+    assert "does not hold" == read["sid"].chapter_of("P1").claims["P1"].verdict
+    assert 2.5 == there.claims["P1"].arms["bad"]["seconds"]
+    assert "26.1.5" == there.engine["engine_version"]
     assert read["sid"].stale("09-x", "sha256:1")
     assert not read["trixie"].stale("09-x", "sha256:1")
 
 
+def test_a_chapter_is_recorded_beside_the_others():
+    """Those keep their results, their day, and the engine that showed them."""
+    first = engines.with_record({}, trial(P1=HOLDS), "09-x", "sha256:0", NOW)
+    newer = Trial("trixie", described("28.5.2"), {"S1": HOLDS}, "", (), 1.0)
+    both = engines.with_record(first, newer, "04-y", "sha256:1", LATER)["trixie"]
+
+    assert {"09-x", "04-y"} == set(both.chapters)
+    assert first["trixie"].chapters["09-x"] == both.chapters["09-x"]
+    assert "26.1.5" == both.chapter_of("P1").engine["engine_version"]
+    assert "28.5.2" == both.chapter_of("S1").engine["engine_version"]
+    assert "28.5.2" == both.engine["engine_version"]
+    assert both.chapter_of("Q1") is None
+    assert both.stale("01-z", "sha256:1")
+
+
 def test_equal_results_make_equal_files(tmp_path):
     """A difference in the file is a difference in a result, never in an order."""
-    now = datetime(2026, 1, 2, tzinfo=UTC)
     turned = Result(HOLDS.verdict, "", dict(reversed(HOLDS.arms.items())), "")
-    for name, results in (("a", {"P1": HOLDS, "P5": HOLDS}), ("b", {"P5": HOLDS, "P1": turned})):
-        kept = engines.with_record({}, [trial(**results)], {"b": "2", "a": "1"}, now)
+    for name, results, slugs in (
+        ("a", {"P1": HOLDS, "P5": HOLDS}, ("1", "2")),
+        ("b", {"P5": HOLDS, "P1": turned}, ("2", "1")),
+    ):
+        kept = {}
+        for slug in slugs:
+            kept = engines.with_record(kept, trial(**results), slug, slug, NOW)
         recorded_engines.save(kept, tmp_path / name)
 
     assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
 
 
+def test_what_could_not_be_tried_is_not_recorded():
+    """There is no engine that has shown anything."""
+    with pytest.raises(ProvingError, match="could not be tried"):
+        engines.with_record({}, Trial("sid", trouble="no packages"), "09-x", "sha256:1", NOW)
+
+
+@pytest.fixture
+def kept(monkeypatch, tmp_path):
+    """Record into a file of our own, by the recorder of a run."""
+    monkeypatch.setattr(engines.claims, "decides", lambda lab: f"sha256:{lab.stem}")
+    monkeypatch.setattr(engines.prove, "notebooks", lambda: [LABS / "09-x.ipynb"])
+    monkeypatch.setattr(engines.prove, "proved_in", lambda *_: [claims.get("P1"), claims.get("P5")])
+    file = tmp_path / "engines.json"
+    load, save = recorded_engines.load, recorded_engines.save
+    monkeypatch.setattr(recorded_engines, "load", lambda: load(file))
+    monkeypatch.setattr(recorded_engines, "save", lambda recorded: save(recorded, file))
+    return file
+
+
 @pytest.mark.parametrize(
-    "trials",
+    "found",
     [
-        [trial(P1=REFUTED), trial("sid", P1=HOLDS)],
-        [trial(P1=TOOTHLESS)],
-        [Trial("sid", trouble="no packages")],
+        trial(P1=HOLDS, P5=REFUTED),
+        trial(P1=HOLDS, P5=TOOTHLESS),
+        trial(P1=HOLDS),
+        trial(trouble="The teeth ended with exit status 2.", P1=HOLDS, P5=HOLDS),
     ],
 )
-def test_a_run_that_was_not_clean_is_not_recorded(monkeypatch, capsys, trials):
-    """Not one fault, and not where nothing was tried."""
-    monkeypatch.setattr(engines.recorded_engines, "save", lambda *_: pytest.fail("it was written"))
+def test_a_chapter_that_was_not_clean_is_not_recorded(kept, capsys, found):
+    """Not one fault, and no claim left out."""
+    engines._recorder()(found, "09-x")
 
-    engines._record(trials, {})
+    assert not kept.exists()
+    assert "09-x on trixie is left as it was" in capsys.readouterr().err
 
-    assert "left as it was" in capsys.readouterr().err
+
+def test_a_clean_chapter_is_recorded(kept, capsys):
+    """With what decided its results when the run began."""
+    engines._recorder()(trial(P1=HOLDS, P5=HOLDS), "09-x")
+
+    assert "sha256:09-x" == recorded_engines.load()["trixie"].chapters["09-x"].decides
+    assert kept.exists()
+    assert "Recorded 09-x on trixie" in capsys.readouterr().err
 
 
-def test_a_clean_run_is_recorded_for_the_engines_that_were_tried(monkeypatch):
-    """One that could not be tried is not in the way of the others, and gets no result."""
-    written = {}
-    monkeypatch.setattr(engines.recorded_engines, "load", dict)
-    monkeypatch.setattr(engines.recorded_engines, "save", written.update)
+def test_words_are_grouped_by_their_lab():
+    """A lab that is named as a whole is run as a whole."""
+    assert {
+        "09-process-management": ["P1", "P5"],
+        "04-layer-size": ["04-layer-size"],
+    } == engines.by_chapter(["P1", "04", "S1", "P5"])
 
-    engines._record([trial(P1=HOLDS), Trial("sid", trouble="no packages")], {"09-x": "sha256:1"})
 
-    assert ["trixie"] == list(written)
-    assert {"09-x": "sha256:1"} == written["trixie"].decides
+def test_each_chapter_is_told_as_soon_as_it_was_proved(monkeypatch):
+    """A fault, or a run that ends without a report, is not in the way of the next one."""
+    came = {"04-layer-size": {"S1": HOLDS}, "09-process-management": {"P1": REFUTED}}
+    told = []
+
+    def prove_chapter(_inner, name, description, slug, _words):
+        trouble = "The teeth ended." if slug.startswith("09") else ""
+        return Trial(name, description, came[slug], trouble, (), 10.0)
+
+    monkeypatch.setattr(engines, "_proved_chapter", prove_chapter)
+    whole = engines._proved(
+        None, "trixie", described(), ["09", "04"], lambda one, slug: told.append((slug, one.clean))
+    )
+
+    assert [("09-process-management", False), ("04-layer-size", True)] == told
+    assert {"S1": HOLDS, "P1": REFUTED} == whole.results
+    assert ("The teeth ended.", 20.0) == (whole.trouble, whole.seconds)
+    assert not whole.clean
 
 
 def test_no_results_and_broken_ones_are_told_apart(tmp_path):
     """Before the first record there is nothing; a file that cannot be read is an error."""
-    (tmp_path / "broken.json").write_text('{"trixie": {"claims": {"P1": {}}}}')
+    (tmp_path / "broken.json").write_text('{"trixie": {"chapters": {"09-x": {}}}}')
 
     assert {} == recorded_engines.load(tmp_path / "none.json")
     with pytest.raises(ClaimsFileError, match="nox -s engines -- --record"):
@@ -369,8 +436,10 @@ def test_the_committed_results_can_be_read():
     kept = recorded_engines.load()
 
     assert set(kept) <= set(engines.ENGINES)
-    assert all(set(engine.claims) <= set(claims.load()) for engine in kept.values())
-    assert all((LABS / f"{slug}.ipynb").is_file() for e in kept.values() for slug in e.decides)
+    for engine in kept.values():
+        for slug, there in engine.chapters.items():
+            assert (LABS / f"{slug}.ipynb").is_file()
+            assert set(there.claims) <= set(claims.load())
 
 
 def test_reading_the_results_is_quick():

@@ -133,18 +133,18 @@ class Site:
     def record_engine(self, **changes) -> None:
         notebook = self.root / "labs/09-some-lab.ipynb"
         bad = {"stop_seconds": 11.0, "exit_status": 0, "pid_1": "sh"}
-        recording = {
-            "about": "a newer engine",
+        there = {
             "recorded_at": "2002-03-04T05:06:07Z",
             "engine": {
                 "engine": "Newer Engine",
                 "engine_version": "2.0",
                 "store": "containerd",
             },
-            "decides": {notebook.stem: recorded.load(notebook).decides},
+            "decides": recorded.load(notebook).decides,
             "claims": {"P1": {"verdict": "does not hold", "arms": {"bad": bad}}},
         }
-        self.put("labs/engines.json", json.dumps({"newer": recording | changes}))
+        recording = {"about": "a newer engine", "chapters": {notebook.stem: there | changes}}
+        self.put("labs/engines.json", json.dumps({"newer": recording}))
 
     def build(self, capsys, source, page="index") -> tuple[str, str]:
         self.put("index.md", f"# Title\n\n{source}\n\n```{{toctree}}\n:glob:\nlabs/*\n```\n")
@@ -447,7 +447,7 @@ def test_the_figures_that_differ_between_engines_can_be_named(site, capsys):
 
 def test_a_stale_result_of_another_engine_says_so_and_leaves_the_others_alone(site, capsys):
     """What decides it is another thing than when that engine was tried."""
-    site.record_engine(decides={"09-some-lab": "sha256:other"})
+    site.record_engine(decides="sha256:other")
     html, _ = site.build(capsys, "```{engines} P1\n```")
 
     assert 1 == html.count("▲ Stale result. What decides this result has changed")
@@ -455,7 +455,7 @@ def test_a_stale_result_of_another_engine_says_so_and_leaves_the_others_alone(si
 
 def test_an_engine_that_did_not_try_a_claim_shows_no_verdict(site, capsys):
     """It is not proved there, and nothing is stale."""
-    site.record_engine(claims={}, decides={})
+    site.record_engine(claims={})
     html, warnings = site.build(capsys, "```{engines} P1\n```")
 
     assert "" == warnings

@@ -15,9 +15,9 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -33,7 +33,7 @@ from .lab import RUN_VARIABLE
 from .paths import LABS
 from .progress import Progress
 from .recorded import Record
-from .recorded_engines import ClaimThere, RecordedEngine
+from .recorded_engines import ChapterThere, ClaimThere, RecordedEngine
 from .system import last_lines, say
 
 if TYPE_CHECKING:
@@ -98,10 +98,28 @@ class Trial:
         """Whether the labs ran on it at all."""
         return self.description is not None
 
+    def with_chapter(self, other: Trial) -> Trial:
+        """Return this trial with what a chapter came to on the same engine."""
+        return replace(
+            self,
+            results={**(self.results or {}), **(other.results or {})},
+            trouble=f"{self.trouble} {other.trouble}".strip(),
+            reports=(*self.reports, *other.reports),
+            seconds=self.seconds + other.seconds,
+        )
+
     @property
     def clean(self) -> bool:
         """Whether it was tried, nothing broke, and every claim of it holds and has teeth."""
         return self.tried and not list(faults(self))
+
+
+Keep = Callable[[Trial, str], None]
+"""What is done with what a lab, by its slug, came to on an engine."""
+
+
+def _keep_nothing(_trial: Trial, _slug: str) -> None:
+    """Keep no record."""
 
 
 def faults(trial: Trial) -> Iterator[str]:
@@ -128,8 +146,12 @@ def choose(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return named or list(ENGINES), rest
 
 
-def try_out(outer: Engine, name: str, words: Sequence[str]) -> Trial:
-    """Prove the claims and their teeth on an engine nested in a container of `outer`."""
+def try_out(outer: Engine, name: str, words: Sequence[str], keep: Keep = _keep_nothing) -> Trial:
+    """Prove the claims and their teeth on an engine nested in a container of `outer`.
+
+    They are proved chapter by chapter, and what each came to is given to `keep` at once: a fault
+    in one of them, or an interruption, does not lose the others.
+    """
     from docker.errors import DockerException
 
     began = time.monotonic()
@@ -141,7 +163,7 @@ def try_out(outer: Engine, name: str, words: Sequence[str]) -> Trial:
                 _load(outer, inner, ready.values())
                 told = inner.description
                 say(f"{name}: {words_for(told)}, ready in {time.monotonic() - began:.0f} s.")
-                return _proved(inner, name, told, words)
+                return _proved(inner, name, told, words, keep)
     except ProvingError as error:
         return Trial(name, trouble=str(error))
     except DockerException as error:
@@ -262,24 +284,46 @@ def _load(outer: Engine, inner: Engine, ready: Iterable[Base]) -> None:
                     raise EngineError(f"It does not take {base.reference}: {told['error']}")
 
 
-def _proved(inner: Engine, name: str, told: Description, words: Sequence[str]) -> Trial:
-    """Run the labs, then their teeth, each in a process that knows only the nested engine."""
+def by_chapter(words: Sequence[str]) -> dict[str, list[str]]:
+    """Return the words for the runner, by the lab that they are about: itself, or claims of it."""
+    chosen: dict[str, list[str]] = {}
+    for notebook, only in prove.select(words):
+        chosen.setdefault(notebook.stem, []).append(only or notebook.stem)
+    return {slug: [slug] if slug in told else told for slug, told in chosen.items()}
+
+
+def _proved(inner: Engine, name: str, told: Description, words: Sequence[str], keep: Keep) -> Trial:
+    """Prove the chapters that are chosen, one after the other, and return what all came to."""
+    whole = Trial(name, told, {})
+    for slug, chosen in by_chapter(words).items():
+        one = _proved_chapter(inner, name, told, slug, chosen)
+        keep(one, slug)
+        whole = whole.with_chapter(one)
+    return whole
+
+
+def _proved_chapter(
+    inner: Engine, name: str, told: Description, slug: str, words: Sequence[str]
+) -> Trial:
+    """Run a lab, then its teeth, each in a process that knows only the nested engine."""
     began = time.monotonic()
     trouble, reports = [], []
     for what in _RUNS:
-        report = prove.REPORTS / f"engines-{name}-{what}.xml"
+        report = _report(name, slug, what)
         report.unlink(missing_ok=True)
-        print(f"\n{name}, {words_for(told)}: {what}", flush=True)
+        print(f"\n{name}, {words_for(told)}: {what} of {slug}", flush=True)
         status = _in_a_process([what, *words, f"--junit={report}"], inner)
         if report.exists():
             reports.append(report)
         else:
-            trouble.append(f"The {what} ended with exit status {status} and no report.")
-    results = combine(
-        *(read_report(prove.REPORTS / f"engines-{name}-{what}.xml") for what in _RUNS)
-    )
+            trouble.append(f"The {what} of {slug} ended with exit status {status} and no report.")
+    results = combine(*(read_report(_report(name, slug, what)) for what in _RUNS))
     seconds = time.monotonic() - began
     return Trial(name, told, results, " ".join(trouble), tuple(reports), seconds)
+
+
+def _report(name: str, slug: str, what: str) -> Path:
+    return prove.REPORTS / f"engines-{name}-{slug}-{what}.xml"
 
 
 def _in_a_process(arguments: Sequence[str], inner: Engine) -> int:
@@ -385,40 +429,46 @@ def write_report(trials: Sequence[Trial], path: Path) -> None:
 
 
 def with_record(
-    earlier: Mapping[str, RecordedEngine],
-    trials: Sequence[Trial],
-    decides: Mapping[str, str],
-    now: datetime,
+    earlier: Mapping[str, RecordedEngine], trial: Trial, slug: str, decides: str, now: datetime
 ) -> dict[str, RecordedEngine]:
-    """Return what is recorded once these trials are; an engine not tried keeps what it has."""
-    fresh = {
-        trial.name: RecordedEngine(
-            name=trial.name,
-            about=ENGINES[trial.name],
-            recorded_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            engine=trial.description.as_data(),
-            decides=decides,
-            claims={
-                claim: ClaimThere(str(trial.results[claim].verdict), trial.results[claim].arms)
-                for claim in claims.load()
-                if claim in trial.results
-            },
-        )
-        for trial in trials
-        if trial.description is not None and trial.results is not None
-    }
-    merged = {**earlier, **fresh}
+    """Return what is recorded once a trial of a lab is; all else keeps what it has.
+
+    Raises:
+        ProvingError: the engine could not be tried.
+    """
+    if trial.description is None or trial.results is None:
+        raise ProvingError(f"{trial.name} could not be tried: there is nothing to record.")
+    there = ChapterThere(
+        recorded_at=now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        engine=trial.description.as_data(),
+        decides=decides,
+        claims={
+            claim: ClaimThere(str(trial.results[claim].verdict), trial.results[claim].arms)
+            for claim in claims.load()
+            if claim in trial.results
+        },
+    )
+    before = earlier[trial.name].chapters if trial.name in earlier else {}
+    fresh = RecordedEngine(trial.name, ENGINES[trial.name], {**before, slug: there})
+    merged = {**earlier, trial.name: fresh}
     return {name: merged[name] for name in ENGINES if name in merged}
 
 
-def _record(trials: Sequence[Trial], decides: Mapping[str, str]) -> None:
-    tried = [trial for trial in trials if trial.tried]
-    if not tried or not all(trial.clean for trial in tried):
-        say(f"{recorded_engines.FILE.name} is left as it was: this was no clean run.")
-        return
-    earlier = recorded_engines.load()
-    recorded_engines.save(with_record(earlier, tried, decides, datetime.now(UTC)))
-    say(f"Recorded in {recorded_engines.FILE.name}: {', '.join(trial.name for trial in tried)}.")
+def _recorder() -> Keep:
+    """Return what records each lab that was proved without a fault."""
+    decides = {lab.stem: claims.decides(lab) for lab in prove.notebooks()}
+
+    def keep(trial: Trial, slug: str) -> None:
+        told = f"{slug} on {trial.name}"
+        wanted = {claim.id for claim in prove.proved_in(LABS / f"{slug}.ipynb", None)}
+        if not trial.clean or wanted != set(trial.results or {}):
+            say(f"{told} is left as it was recorded: this was no clean run.")
+            return
+        earlier, now = recorded_engines.load(), datetime.now(UTC)
+        recorded_engines.save(with_record(earlier, trial, slug, decides[slug], now))
+        say(f"Recorded {told} in {recorded_engines.FILE.name}.")
+
+    return keep
 
 
 def status_of(trials: Sequence[Trial], named: Sequence[str]) -> int:
@@ -460,11 +510,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     told = "an engine, a chapter or a claim"
     parser.add_argument("words", nargs="*", metavar=f"{names}|09|P1", help=told)
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
-    keep = f"keep the results in {recorded_engines.FILE.name}, after a clean run of all claims"
+    keep = f"keep the results of each chapter that was clean in {recorded_engines.FILE.name}"
     parser.add_argument("--record", action="store_true", help=keep)
     options = parser.parse_intermixed_args(arguments)
-    if options.record and set(options.words) - ENGINES.keys():
-        parser.error("--record keeps whole runs: leave out the claims and chapters")
+    if options.record and any(word.upper() in claims.load() for word in options.words):
+        parser.error("--record keeps whole chapters: leave out the claims")
     return options
 
 
@@ -476,9 +526,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with prove.ending_with_parent():
             chosen, words = choose(options.words)
-            decides = {lab.stem: claims.decides(lab) for lab in prove.notebooks()}
+            keep = _recorder() if options.record else _keep_nothing
             outer = engine.find()
-            trials = [try_out(outer, name, words) for name in chosen]
+            trials = [try_out(outer, name, words, keep) for name in chosen]
             _tell(trials)
     except ProvingError as error:
         print(f"\n{error}", file=sys.stderr)
@@ -488,8 +538,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     if options.junit is not None:
         write_report(trials, options.junit)
-    if options.record:
-        _record(trials, decides)
     return status_of(trials, options.words)
 
 

@@ -27,23 +27,41 @@ class ClaimThere:
 
 
 @dataclass(frozen=True)
-class RecordedEngine:
-    """An engine, what it is, and what each claim came to on it.
+class ChapterThere:
+    """What the claims of one lab came to on an engine, and what that engine was.
 
     `recorded_at` is a UTC time as ISO 8601; `engine` has the fields of `engine.Description`;
-    `decides` are the hashes, by lab, of what decided the results (`claims.decides`).
+    `decides` is the hash of what decided the results (`claims.decides`).
     """
+
+    recorded_at: str
+    engine: Mapping[str, Any]
+    decides: str
+    claims: Mapping[str, ClaimThere]
+
+
+@dataclass(frozen=True)
+class RecordedEngine:
+    """An engine, what it is, and what it has shown, by lab: each was recorded for itself."""
 
     name: str
     about: str
-    recorded_at: str
-    engine: Mapping[str, Any]
-    decides: Mapping[str, str]
-    claims: Mapping[str, ClaimThere]
+    chapters: Mapping[str, ChapterThere]
+
+    @property
+    def engine(self) -> Mapping[str, Any]:
+        """What the engine was when it was last recorded."""
+        latest = max(self.chapters.values(), key=lambda chapter: chapter.recorded_at, default=None)
+        return latest.engine if latest else {}
+
+    def chapter_of(self, claim: str) -> ChapterThere | None:
+        """Return what was recorded with a claim, or None where it was not proved there."""
+        found = (chapter for chapter in self.chapters.values() if claim in chapter.claims)
+        return next(found, None)
 
     def stale(self, slug: str, decides_now: str) -> bool:
         """Tell whether what decides a lab's results has changed since they were recorded here."""
-        return self.decides.get(slug) != decides_now
+        return slug not in self.chapters or self.chapters[slug].decides != decides_now
 
 
 def load(path: Path = FILE) -> dict[str, RecordedEngine]:
@@ -65,8 +83,13 @@ def load(path: Path = FILE) -> dict[str, RecordedEngine]:
 
 
 def _engine(name: str, row: Mapping[str, Any]) -> RecordedEngine:
+    chapters = {slug: _chapter(there) for slug, there in row["chapters"].items()}
+    return RecordedEngine(name, row["about"], chapters)
+
+
+def _chapter(row: Mapping[str, Any]) -> ChapterThere:
     there = {claim: ClaimThere(**found) for claim, found in row["claims"].items()}
-    return RecordedEngine(**{**row, "name": name, "claims": there})
+    return ChapterThere(**{**row, "claims": there})
 
 
 def save(engines: Mapping[str, RecordedEngine], path: Path = FILE) -> None:
@@ -74,10 +97,7 @@ def save(engines: Mapping[str, RecordedEngine], path: Path = FILE) -> None:
     content = {
         name: {
             "about": recorded.about,
-            "recorded_at": recorded.recorded_at,
-            "engine": dict(sorted(recorded.engine.items())),
-            "decides": dict(sorted(recorded.decides.items())),
-            "claims": {claim: _plain(there) for claim, there in recorded.claims.items()},
+            "chapters": {slug: _plain(there) for slug, there in sorted(recorded.chapters.items())},
         }
         for name, recorded in engines.items()
     }
@@ -87,6 +107,15 @@ def save(engines: Mapping[str, RecordedEngine], path: Path = FILE) -> None:
     fresh.replace(path)
 
 
-def _plain(there: ClaimThere) -> dict[str, Any]:
+def _plain(there: ChapterThere) -> dict[str, Any]:
+    return {
+        "recorded_at": there.recorded_at,
+        "engine": dict(sorted(there.engine.items())),
+        "decides": there.decides,
+        "claims": {claim: _plain_claim(found) for claim, found in there.claims.items()},
+    }
+
+
+def _plain_claim(there: ClaimThere) -> dict[str, Any]:
     arms = {arm: dict(sorted(figures.items())) for arm, figures in sorted(there.arms.items())}
     return {"verdict": there.verdict, "arms": arms}

@@ -123,14 +123,15 @@ class EnginesDirective(ProvingDirective):
             )
         ]
         for engine in results.engines.values():
-            there = engine.claims.get(claim.id)
+            chapter = engine.chapter_of(claim.id)
+            there = chapter.claims[claim.id] if chapter else None
             rows.append(
                 _engine_row(
-                    engine.engine,
+                    chapter.engine if chapter else engine.engine,
                     there.verdict if there else show.NOT_PROVED,
                     _figures(claim, there.arms if there else {}, told),
-                    engine.recorded_at if there else None,
-                    results.doubt_there(claim, engine) if there else "",
+                    chapter.recorded_at if chapter else None,
+                    results.doubt_there(claim, engine) if chapter else "",
                 )
             )
         heads = ("Engine", "Image store", "Verdict", "Figures", "Recorded")
