@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from proving import bases, buildcache, leftovers, private, system
+from proving import bases, buildcache, lanes, leftovers, private, system
 from proving import engine as engines
 from proving.errors import (
     BuildError,
@@ -285,6 +285,25 @@ def test_ctrl_c_in_mid_lab(engine, run):
     assert "Stopped; nothing is left on the engine." in output
     assert "Traceback" not in output
     assert until(lambda: nothing_of(engine, run), GONE_WITHIN_SECONDS)
+
+
+def test_ctrl_c_with_claims_beside_the_others(engine, run):
+    """Both kernels end, and neither leaves anything."""
+    runs = (run, f"{run}-{lanes.BESIDE}")
+    runner = proof("09", run=run)
+    started = until(lambda: all(containers_of(engine, one) for one in runs), 120)
+    kernels = processes_of(runner, "ipykernel_launcher")
+    runner.send_signal(signal.SIGINT)
+    output, _ = runner.communicate(timeout=60)
+
+    assert started, "the lab did not start both"
+    assert 2 == len(kernels)
+    assert 130 == runner.returncode
+    assert "Stopped; nothing is left on the engine." in output
+    assert "Traceback" not in output
+    assert not any(kernel.is_running() for kernel in kernels)
+    for one in runs:
+        assert until(lambda one=one: nothing_of(engine, one), GONE_WITHIN_SECONDS)
 
 
 def test_a_kernel_that_is_killed_in_mid_lab(engine, run):
