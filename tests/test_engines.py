@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
@@ -400,6 +400,18 @@ def test_words_are_grouped_by_their_lab():
         "09-process-management": ["P1", "P5"],
         "04-layer-size": ["04-layer-size"],
     } == engines.by_chapter(["P1", "04", "S1", "P5"])
+
+
+def test_what_needs_a_cluster_is_left_out(monkeypatch):
+    """A nested engine has none; where nothing else was asked for, a sentence says so."""
+    monkeypatch.setenv("PROVING_CLUSTER", "none")
+    rows = claims.load()
+    needy = replace(rows["P5"], uses=(claims.CLUSTER,))
+    monkeypatch.setattr(claims, "load", lambda: {**rows, "P5": needy})
+
+    assert {"09-process-management": ["P1"]} == engines.by_chapter(["P1", "P5"])
+    with pytest.raises(ProvingError, match="have no cluster"):
+        engines.choose(["trixie", "P5"])
 
 
 def test_each_chapter_is_told_as_soon_as_it_was_proved(monkeypatch):

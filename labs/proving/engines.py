@@ -3,6 +3,7 @@
 An engine is an image of `labs/images/engines`: a distribution's Docker with the containerd store.
 It gets capabilities instead of `--privileged`, its bases through the two engines' APIs instead of
 a registry, and is gone afterwards with all that the labs have left in it.
+It has no cluster: claims that are proved in one are left out.
 """
 
 from __future__ import annotations
@@ -24,7 +25,18 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from . import bases, claims, engine, leftovers, prepare, prove, recorded, recorded_engines, watchdog
+from . import (
+    bases,
+    claims,
+    cluster,
+    engine,
+    leftovers,
+    prepare,
+    prove,
+    recorded,
+    recorded_engines,
+    watchdog,
+)
 from .bases import Base
 from .claims import Arms, Verdict
 from .engine import Description, Engine
@@ -135,7 +147,8 @@ def choose(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Return the engines that the words name, or all of them, and the words that name claims.
 
     Raises:
-        ProvingError: a word names neither an engine nor a chapter nor a claim.
+        ProvingError: a word names neither an engine nor a chapter nor a claim, or all that is
+            named needs a cluster.
     """
     named = [name for name in ENGINES if name in words]
     rest = [word for word in words if word not in ENGINES]
@@ -143,6 +156,8 @@ def choose(words: Sequence[str]) -> tuple[list[str], list[str]]:
         prove.select(rest)
     except ProvingError as error:
         raise ProvingError(f"{error} The engines are: {', '.join(ENGINES)}.") from None
+    if not by_chapter(rest):
+        raise ProvingError("Nested engines have no cluster, and what was named is proved in one.")
     return named or list(ENGINES), rest
 
 
@@ -285,10 +300,14 @@ def _load(outer: Engine, inner: Engine, ready: Iterable[Base]) -> None:
 
 
 def by_chapter(words: Sequence[str]) -> dict[str, list[str]]:
-    """Return the words for the runner, by the lab that they are about: itself, or claims of it."""
+    """Return the words for the runner, by the lab that they are about: itself, or claims of it.
+
+    A lab of which nothing is proved in this run, for want of a cluster, is not among them.
+    """
     chosen: dict[str, list[str]] = {}
     for notebook, only in prove.select(words):
-        chosen.setdefault(notebook.stem, []).append(only or notebook.stem)
+        if prove.proved_in(notebook, only):
+            chosen.setdefault(notebook.stem, []).append(only or notebook.stem)
     return {slug: [slug] if slug in told else told for slug, told in chosen.items()}
 
 
@@ -521,6 +540,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prove the claims on the engines that the command line names; return the exit status."""
     options = _options(arguments)
+    os.environ[cluster.SOURCE_VARIABLE] = cluster.NONE  # for the labs' processes, too
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
     try:
