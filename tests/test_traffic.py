@@ -16,11 +16,13 @@ from proving.errors import CouldNotMeasure, ProvingError
 from proving.traffic import (
     Handler,
     Load,
+    NothingInFlight,
     Outcome,
     Report,
     Request,
     in_flight,
     lost,
+    met_by_requests,
     parse_handlers,
     stop_under_load,
     timeline,
@@ -383,3 +385,43 @@ def test_timeline_is_relative_to_term() -> None:
     }
     assert by_headers["kill_at"] is None
     assert by_log["requests"] == by_headers["requests"]
+
+
+class TestMetByRequests:
+    """A stop that met no request is tried again."""
+
+    def test_the_first_stop_that_met_some_counts(self):
+        """The client had stalled twice."""
+        told = iter([NothingInFlight("no"), NothingInFlight("no"), 7])
+
+        def measure():
+            found = next(told)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        assert 7 == met_by_requests(measure)
+
+    def test_another_fault_is_not_tried_again(self):
+        """It would only come again."""
+        tries = []
+
+        def measure():
+            tries.append(1)
+            raise CouldNotMeasure("broken")
+
+        with pytest.raises(CouldNotMeasure, match="broken"):
+            met_by_requests(measure)
+        assert 1 == len(tries)
+
+    def test_after_three_stops_it_is_given_up(self):
+        """With the reason."""
+        tries = []
+
+        def measure():
+            tries.append(1)
+            raise NothingInFlight("none met")
+
+        with pytest.raises(NothingInFlight, match="none met"):
+            met_by_requests(measure)
+        assert 3 == len(tries)

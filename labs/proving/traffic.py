@@ -24,11 +24,11 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import CouldNotMeasure, ProvingError
 from .spans import span
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 PAUSE_AFTER_FAILURE_SECONDS = 0.1
 GOLDEN = 0.6180339887  # multiples of it, modulo 1, are spread evenly over 0 to 1
+Met = TypeVar("Met")
 ENDING_BYTES = 64
 """How much of the end of each answer's body is kept, at least."""
 
@@ -429,6 +430,22 @@ def lost(handlers: Iterable[Handler], report: Report, at: float) -> tuple[Reques
     return tuple(r for r in report.requests if r.id in taken and not r.complete)
 
 
+class NothingInFlight(CouldNotMeasure):
+    """A stop met no request: the client had stalled, on a machine with much other work."""
+
+
+def met_by_requests(measure: Callable[[], Met], tries: int = 3) -> Met:
+    """Return what a stop under load has measured, tried again where it met no request.
+
+    Raises:
+        NothingInFlight: it met none in all of the tries.
+    """
+    for _ in range(tries - 1):
+        with contextlib.suppress(NothingInFlight):
+            return measure()
+    return measure()
+
+
 @dataclass(frozen=True, slots=True)
 class StopUnderLoad:
     """What a stop did to the requests that the server had taken."""
@@ -454,7 +471,7 @@ def stop_under_load(
     what was under way from then on is counted: an engine notes a signal only after it has sent it,
     when requests may already have been cut.
     For a server that had to be killed, `at` is the moment of SIGKILL: the grace period later.
-    Raises `CouldNotMeasure` where nothing was in flight, since such a stop proves nothing.
+    Raises `NothingInFlight` where nothing was, since such a stop proves nothing.
     """
     if handlers is None:
         taken, without_answer = len(report.under_way(at)), len(report.lost(at))
@@ -463,7 +480,7 @@ def stop_under_load(
         handlers = [handler for handler in handlers if handler.id in ours]
         taken, without_answer = len(in_flight(handlers, at)), len(lost(handlers, report, at))
     if taken == 0:
-        raise CouldNotMeasure(
+        raise NothingInFlight(
             f"No request was in flight when the stop began ({report.sent} were sent, "
             f"{report.answered} answered); stop the server while the load is running."
         )
