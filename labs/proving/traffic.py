@@ -470,7 +470,8 @@ def stop_under_load(
     Without them `at` is the client's time (`time.time()`) just before it asked for the stop, and
     what was under way from then on is counted: an engine notes a signal only after it has sent it,
     when requests may already have been cut.
-    For a server that had to be killed, `at` is the moment of SIGKILL: the grace period later.
+    For a server that had to be killed, `at` is the moment of its end. An engine with much to do
+    sends SIGKILL later than a grace period after the stop signal.
     Raises `NothingInFlight` where nothing was, since such a stop proves nothing.
     """
     if handlers is None:
