@@ -212,13 +212,13 @@ def test_requests_are_bounded() -> None:
 
 def test_seconds_are_bounded() -> None:
     """The load ends after its seconds, and what was under way then counts as timed out."""
-    with serving(lambda *_: time.sleep(5)) as url:
+    with serving(lambda *_: time.sleep(9)) as url:
         began = time.monotonic()
-        load = Load(url, concurrency=3, seconds=0.5, ramp_seconds=0).start()
-        load._thread.join(4)  # type: ignore[union-attr]
+        load = Load(url, concurrency=3, seconds=2, ramp_seconds=0).start()
+        load._thread.join(8)  # type: ignore[union-attr]
         report = load.finish()
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 7
     assert (report.sent, report.timed_out) == (3, 3)
 
 
