@@ -318,6 +318,25 @@ def test_arms_stand_side_by_side_with_the_deciding_lines_marked(site, capsys):
     assert "In both arms: app.py" in html
 
 
+def test_an_arm_that_has_a_manifest_is_described_by_it(site, capsys):
+    """What an image's Dockerfile is to other claims; a file may be named as well, of either."""
+    for arm in ("bad", "good", "other"):
+        site.put(f"labs/manifests/P1/{arm}.yaml", f"kind: Pod # {arm}\n")
+    source = (
+        "```{arms} P1\n:bad-lines: kind\n:good-files: Dockerfile good.yaml\n:variants: other\n```"
+    )
+    html, warnings = site.build(capsys, source)
+
+    shown = re.findall(r"labs/[\w/]+(?:\.yaml|Dockerfile)(?=</span>)", html)
+    assert "" == warnings
+    assert [
+        "labs/manifests/P1/bad.yaml",
+        "labs/images/P1/good/Dockerfile",
+        "labs/manifests/P1/good.yaml",
+        "labs/manifests/P1/other.yaml",
+    ] == shown
+
+
 def test_every_claim_is_listed_with_its_verdict_and_address(site, capsys):
     """Proved or not, and a proved one leads to its card."""
     html, warnings = site.build(capsys, "```{claim} P1\n```\n\n```{claims-table}\n```")

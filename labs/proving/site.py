@@ -212,7 +212,7 @@ class ArmsDirective(ProvingDirective):
         return self.parse_text_to_nodes("\n\n".join(parts))
 
     def _column(self, claim: Claim, arm: str, described: Mapping[str, str], images: Path) -> str:
-        names = self.options.get(f"{arm}-files", "Dockerfile").split()
+        names = self.options.get(f"{arm}-files", self._own(images, claim.id, arm)).split()
         pattern = self.options.get(f"{arm}-lines")
         marked = False
         shown = []
@@ -232,9 +232,17 @@ class ArmsDirective(ProvingDirective):
         )
 
     @staticmethod
+    def _own(images: Path, claim_id: str, arm: str) -> str:
+        """Return what an arm is described by: its manifest where it has one, or its Dockerfile."""
+        manifest = f"{arm}.yaml"
+        is_there = (images.parent / "manifests" / claim_id / manifest).is_file()
+        return manifest if is_there else "Dockerfile"
+
+    @staticmethod
     def _found(images: Path, claim_id: str, arm: str, name: str) -> Path:
-        """Find a file beside the arm's Dockerfile, or among the shared sources."""
-        for path in (images / claim_id / arm / name, images / name):
+        """Find a file beside the arm's Dockerfile, among its manifests or the shared sources."""
+        manifest = images.parent / "manifests" / claim_id / name
+        for path in (images / claim_id / arm / name, manifest, images / name):
             if path.is_file():
                 return path
         raise ClaimsFileError(f"{claim_id}/{arm} has no file {name}, and {images.name} has none.")

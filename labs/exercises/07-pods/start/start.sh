@@ -1,0 +1,3 @@
+#!/bin/sh
+python /app/clock.py &
+exec python /app/server.py

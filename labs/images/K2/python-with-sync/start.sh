@@ -1,0 +1,3 @@
+#!/bin/sh
+python /app/sync.py &
+exec python /app/pages.py
