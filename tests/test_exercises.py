@@ -24,6 +24,7 @@ CACHE, SIZE, PROCESSES = "03-layers-and-cache", "04-layer-size", "09-process-man
 SETTINGS = "08-runtime-configuration"
 STAGES = "05-multi-stage"
 FUNCTION = "06-one-function"
+PODS = "07-pods"
 
 
 def on_engine(test: Callable[..., None]) -> Callable[..., None]:
@@ -423,6 +424,94 @@ class TestOneFunction:
         )
 
         assert Outcome.PASSED == answer(FUNCTION, "start").outcome
+
+
+class TestPods:
+    """Chapter 7: what is started again, and what sees the same folder."""
+
+    @staticmethod
+    def judged(served: bool, goes_on: bool, **restarts: int) -> Answer:
+        """Judge a pod by what was seen of it."""
+        check = runpy.run_path(str(LABS / "exercises" / PODS / "check.py"))
+        found: Answer = check["judge"](check["Seen"](served, goes_on, restarts))
+        return found
+
+    def test_a_page_that_stands_still_has_failed(self):
+        """Nobody has started the clock again, in one container or in two."""
+        for restarts in ({"clock": 0}, {"clock": 0, "server": 0}):
+            found = self.judged(True, False, **restarts)
+
+            assert Outcome.FAILED == found.outcome
+            assert "Whose first process is the clock?" in found.sentence
+
+    def test_the_page_is_not_served_where_the_folder_is_another(self):
+        """With two containers the reader is on the way; with one, nothing works."""
+        assert Outcome.HINT == self.judged(False, False, clock=1, server=0).outcome
+        assert Outcome.FAILED == self.judged(False, False, clock=0).outcome
+
+    def test_to_start_all_of_it_again_gets_a_hint(self):
+        """The page goes on, and the server was away without a fault of its own."""
+        found = self.judged(True, True, clock=2)
+
+        assert Outcome.HINT == found.outcome
+        assert "clock restarted 2 times" in found.sentence
+
+    def test_a_clock_that_writes_elsewhere_gets_a_hint(self):
+        """It was started again, and the page stands still."""
+        assert Outcome.HINT == self.judged(True, False, clock=1, server=0).outcome
+
+    def test_the_clock_alone_started_again_passes(self):
+        """And the page goes on."""
+        assert Outcome.PASSED == self.judged(True, True, clock=1, server=0).outcome
+
+    @on_engine
+    def test_the_start_fails_with_its_reason(self):
+        """Two processes in one container, of which kubelet looks at the first."""
+        found = answer(PODS, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert "nothing was started again" in found.sentence
+
+    @on_engine
+    def test_the_solution_passes(self):
+        """Two containers with a folder in common."""
+        assert Outcome.PASSED == answer(PODS, "solution").outcome
+
+    @on_engine
+    def test_to_end_the_container_with_its_clock_gets_a_hint(self, turns):
+        """The script waits for the clock and ends with it, so that kubelet starts both again."""
+        script = turns / PODS / "start" / "start.sh"
+        mend(
+            script,
+            ("python /app/clock.py &", "python /app/server.py &"),
+            ("exec python /app/server.py", "exec python /app/clock.py"),
+        )
+        found = answer(PODS, "start")
+
+        assert Outcome.HINT == found.outcome
+        assert "with it all else" in found.sentence
+
+    @on_engine
+    def test_two_containers_without_a_volume_get_a_hint(self, turns):
+        """Each has a folder of that name, and the server's is empty."""
+        pod = turns / PODS / "solution" / "pod.yaml"
+        lines = pod.read_text(encoding="utf-8").splitlines()
+        mounts = ("volume", "pages", "/srv/pages")
+        kept = [line for line in lines if not any(word in line for word in mounts)]
+        pod.write_text("\n".join(kept) + "\n", encoding="utf-8")
+        found = answer(PODS, "solution")
+
+        assert Outcome.HINT == found.outcome
+        assert "see the same folder" in found.sentence
+
+    @on_engine
+    def test_a_manifest_that_is_none_is_an_answer(self, turns):
+        """The reader sees the line, not a traceback."""
+        (turns / PODS / "start" / "pod.yaml").write_text("kind: Pod\n  name: [\n")
+        found = answer(PODS, "start")
+
+        assert Outcome.FAILED == found.outcome
+        assert "pod.yaml, line 2" in found.sentence
 
 
 class TestProcessManagement:

@@ -150,7 +150,7 @@ def shared(ns: Namespace, page: str = "/srv/pages/index.html") -> dict[str, Any]
         "on_localhost": local.status != 0,
         "written": bool(written),
         "file_seen": _has_file(ns, web, "web", page),
-        "served": near.status == 200,
+        "served": near.status == 200 and near.body.startswith("It is"),
     }
 
 
