@@ -180,6 +180,16 @@ class TestNamespace:
         assert ("PATCH", f"{path}/settings", document) == (method, asked, body)
         assert "application/strategic-merge-patch+json" == content
 
+    def test_the_first_pods_wait_for_the_accounts_token(self, server, namespace, monkeypatch):
+        """A server before 1.24 refuses them until it has made it."""
+        told = 'pods is forbidden: No API token found for service account "default", retry'
+        pods = ("POST", PODS.format(namespace.name))
+        server.answers[pods] = (500, {"message": told})
+        monkeypatch.setattr("time.sleep", lambda _: server.answers.pop(pods))
+        namespace.apply([{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}])
+
+        assert 2 == sum((method, path) == pods for method, path, *_ in server.asked)
+
     def test_a_refused_manifest_is_told(self, server, namespace):
         """In the server's own words."""
         path = f"/api/v1/namespaces/{namespace.name}/pods"

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -35,6 +36,9 @@ ANSWER_SECONDS = 30.0
 
 POLL_SECONDS = 0.25
 READY_SECONDS = 90.0
+
+_TOO_EARLY = "No API token found for service account"
+"""By what a server before 1.24 refuses the first pods of a namespace for a moment."""
 
 _PATHS = {
     "namespaces": "/api/v1/namespaces",
@@ -303,11 +307,22 @@ class Namespace:
         for document in documents:
             kind = resource(document)
             try:
-                self.api.ask("POST", self._path(kind), document)
+                create = partial(self._is_created, kind, document)
+                self.until(create, 30, "the token of the service account")
             except Refused as error:
                 if error.status != HTTPStatus.CONFLICT:
                     raise
                 self.patch(kind, document["metadata"]["name"], document)
+
+    def _is_created(self, kind: str, document: Object) -> bool:
+        """Create an object, unless a server before 1.24 still has to make the account's token."""
+        try:
+            self.api.ask("POST", self._path(kind), document)
+        except Refused as error:
+            if _TOO_EARLY not in str(error):
+                raise
+            return False
+        return True
 
     def get(self, kind: str, name: str) -> Object:
         """Return an object, such as `get("pods", "web")`.
