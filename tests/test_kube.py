@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from kubeconfigs import kubeconfig
 from proving import kube
+from proving.container import LIST_PROCESSES, Process
 from proving.errors import CouldNotMeasure, ProvingError
 from proving.kube import Api, Namespace, NotFound, Refused
 
@@ -285,3 +286,16 @@ def test_a_kind_that_not_all_servers_have_is_refused():
     """The sentence tells those that labs use."""
     with pytest.raises(ProvingError, match=r"may not have a Ingress of networking\.k8s\.io/v1"):
         kube.resource({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress"})
+
+
+def test_the_shell_that_lists_processes_is_not_one_of_them():
+    """Where a pod's containers share their processes, several have a parent outside."""
+    shell = f"sh -c {LIST_PROCESSES.replace(chr(10), ' ')}"
+    there = [Process(1, 0, "S", "pause", "/pause"), Process(7, 0, "S", "python", "python app.py")]
+    lister = [
+        Process(59, 0, "R", "sh", shell),
+        Process(60, 59, "R", "sh", shell),
+        Process(61, 60, "Z", "tr", ""),
+    ]
+
+    assert tuple(there) == kube.without_lister([*there, *lister])

@@ -40,6 +40,9 @@ READY_SECONDS = 90.0
 _TOO_EARLY = "No API token found for service account"
 """By what a server before 1.24 refuses the first pods of a namespace for a moment."""
 
+_LISTS = "for stat in /proc/[0-9]*/stat"
+"""What the command of the shell has that lists processes."""
+
 _PATHS = {
     "namespaces": "/api/v1/namespaces",
     "nodes": "/api/v1/nodes",
@@ -404,14 +407,14 @@ class Namespace:
         Raises:
             CouldNotMeasure: the image has none, or the container does not run.
         """
-        from .container import LIST_PROCESSES, parse_processes, without_helper
+        from .container import LIST_PROCESSES, parse_processes
 
         listed = self.exec(pod, ["sh", "-c", LIST_PROCESSES], container)
         if listed.status:
             raise CouldNotMeasure(
                 f"The processes of {pod} cannot be listed: {listed.errors.strip()}"
             )
-        return without_helper(parse_processes(listed.output))
+        return without_lister(parse_processes(listed.output))
 
     def until(self, reached: Callable[[], Found], seconds: float, what: str) -> Found:
         """Ask again and again until the answer is true, and return it.
@@ -466,6 +469,22 @@ class Namespace:
             known = ", ".join(sorted(_PATHS))
             raise ProvingError(f"There is no kind {kind!r} here; use one of {known}.") from None
         return f"{path}/{name}" if name else path
+
+
+def without_lister(processes: Iterable[Process]) -> tuple[Process, ...]:
+    """Leave out the shell that lists the processes, with what it starts.
+
+    It is told by its command, not by its parent: where the containers of a pod share their
+    processes, the first one of each has a parent outside, too.
+    """
+    listers: set[int] = set()
+    others = []
+    for process in processes:
+        if _LISTS in process.args or process.ppid in listers:
+            listers.add(process.pid)
+        else:
+            others.append(process)
+    return tuple(others)
 
 
 def resource(document: Object) -> str:
