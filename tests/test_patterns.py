@@ -104,6 +104,16 @@ class TestPods:
         assert 1 == patterns.running_in([there, half, going, pod("db")], "app")
         assert 2 == patterns.running_in([there, half, going, pod("db")], "web")
 
+    def test_a_moment_has_the_state_of_each_container(self):
+        """What is drawn of a pod; one that is being deleted is left out."""
+        going = shop("running", 0)
+        going["metadata"]["deletionTimestamp"] = "2026-11-25T10:00:00Z"
+
+        assert {
+            "after": "the end",
+            "pods": [[["app", False, 1], ["web", True, 0]]],
+        } == patterns.moment("the end", [shop("terminated", 1), going])
+
     @pytest.mark.parametrize(
         "told", ["sha256:0123456789abcdef", "docker.io/some/image@sha256:0123456789abcdef"]
     )

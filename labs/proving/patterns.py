@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import kube
 from .errors import CouldNotMeasure
+from .pod_moments import MOMENTS
 
 if TYPE_CHECKING:
     from .container import Process
@@ -392,18 +393,35 @@ def ended_and_scaled(ns: Namespace, *, replicas: int, watch_seconds: float) -> d
     first = name_of(pod_with(ns.pods(), APP))
     _end(ns, first, APP)
     pod = _watched(ns, first, APP, watch_seconds)
+    ended = ns.pods()
     for deployment in ns.list("deployments"):
         ns.scale(name_of(deployment), replicas)
         ns.wait_ready()
-    running = ns.pods()
+    scaled = ns.pods()
     ns.delete("pods", first, grace_seconds=0)
+    left = _pods_after(ns, len(scaled))
     return {
         "restarts": kube.restarts(pod, APP),
         "other_restarts": kube.restarts(pod, WEB),
-        "app_running": running_in(running, APP),
-        "web_running": running_in(running, WEB),
-        "after_deletion": _pods_after(ns, len(running)),
+        "app_running": running_in(scaled, APP),
+        "web_running": running_in(scaled, WEB),
+        "after_deletion": len(left),
+        MOMENTS: [
+            moment("The application has ended once", ended),
+            moment(f"{replicas} applications are wanted", scaled),
+            moment("A pod was deleted", left),
+        ],
     }
+
+
+def moment(after: str, pods: Iterable[Pod]) -> dict[str, Any]:
+    """Return what is drawn of the pods that are there: of each container its state."""
+    told = [
+        [[name, kube.running(pod, name), kube.restarts(pod, name)] for name in containers_of(pod)]
+        for pod in pods
+        if not kube.terminating(pod)
+    ]
+    return {"after": after, "pods": told}
 
 
 def _end(ns: Namespace, pod: str, container: str) -> None:
@@ -438,18 +456,24 @@ def running_in(pods: Iterable[Pod], container: str) -> int:
     return sum(
         kube.running(pod, container)
         for pod in pods
-        if "deletionTimestamp" not in pod["metadata"] and container in containers_of(pod)
+        if not kube.terminating(pod) and container in containers_of(pod)
     )
 
 
-def _pods_after(ns: Namespace, wanted: int) -> int:
-    """Return how many pods there are after one was deleted and somebody could have replaced it."""
+def _pods_after(ns: Namespace, wanted: int) -> list[Pod]:
+    """Return the pods that are there when one was deleted and somebody could have replaced it.
+
+    What replaces it is given the time to start.
+    """
     until = time.monotonic() + _REPLACED_SECONDS
     while True:
-        left = [pod for pod in ns.pods() if "deletionTimestamp" not in pod["metadata"]]
+        left = [pod for pod in ns.pods() if not kube.terminating(pod)]
         if len(left) >= wanted or time.monotonic() > until:
-            return len(left)
+            break
         time.sleep(0.2)
+    if left:
+        ns.wait_ready()
+    return [pod for pod in ns.pods() if not kube.terminating(pod)]
 
 
 def first_processes(ns: Namespace, app: str, *, program: str, neighbour: str) -> dict[str, Any]:
