@@ -11,6 +11,7 @@ import pytest
 from proving import patterns
 from proving.container import Process
 from proving.errors import CouldNotMeasure
+from proving.manifests import MANIFESTS, dockerfile_of, read
 from proving.paths import LABS
 
 JSON = '{"requests": {"answered": 12, "not_found": 0}, "up": {"seconds": 3.5}}'
@@ -251,6 +252,17 @@ class TestAnswers:
 
         (answer,) = patterns.parse_answers(capsys.readouterr().out)
         assert 0 == answer.status
+
+
+def test_the_images_that_are_loaded_together_install_nothing():
+    """So that a claim which needs no packages can be proved without any."""
+    named = {image for file in MANIFESTS.glob("K*/*.yaml") for image in read(file).images}
+
+    assert set(patterns.IMAGES) <= named
+    for image in patterns.IMAGES:
+        assert "RUN" not in (LABS / "images" / dockerfile_of(image)).read_text(encoding="utf-8")
+    for image in named - set(patterns.IMAGES):
+        assert "RUN" in (LABS / "images" / dockerfile_of(image)).read_text(encoding="utf-8")
 
 
 class TestHelpers:

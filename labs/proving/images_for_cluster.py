@@ -30,6 +30,16 @@ KIND_LABEL = "io.x-k8s.kind.cluster"
 CTR = ("ctr", "--namespace=k8s.io", "images")
 """containerd's own client, in the namespace of the kubelet's images."""
 
+_TAG = """
+client="$0 $1 $2"
+shift 2
+while [ $# -gt 0 ]; do
+  $client tag --force "$1" "$2" || exit
+  shift 2
+done
+"""
+"""For a shell of the node: give each of the images a name, all of them by one command."""
+
 
 class Loader(Protocol):
     """A way into a cluster. It takes references on the engine by the names that manifests have."""
@@ -82,10 +92,10 @@ class IntoContainers:
                 save.wait()
             told.seek(0)
             _check(save.returncode or taken.returncode, told.read() + taken.stderr)
-        for name, reference in images.items():
-            tag = [*into, "tag", "--force", f"docker.io/{reference}", name]
-            tagged = subprocess.run(tag, capture_output=True, env=environment, check=False)
-            _check(tagged.returncode, tagged.stderr)
+        pairs = [word for name, one in images.items() for word in (f"docker.io/{one}", name)]
+        tag = [client, "exec", container, "sh", "-c", _TAG, *CTR, *pairs]
+        tagged = subprocess.run(tag, capture_output=True, env=environment, check=False)
+        _check(tagged.returncode, tagged.stderr)
 
     def as_data(self) -> dict[str, Any]:
         """Return what `from_data` makes the same way of."""

@@ -23,6 +23,28 @@ if TYPE_CHECKING:
 
     Pod = Mapping[str, Any]
 
+IMAGES = tuple(
+    f"localhost/{name}:1"
+    for name in (
+        "apps/pages-python",
+        "k1/writer",
+        "k2/source",
+        "k2/sync",
+        "k2/python-with-sync",
+        "k3/good",
+        "k3/bad",
+        "k3/ambassador",
+        "k3/store",
+        "k4/app",
+        "k4/adapter",
+        "p4/bad",
+    )
+)
+"""The images of the chapter that add a few files to one base, and install nothing.
+
+Loaded into a cluster together, the layers of the base travel once.
+"""
+
 START_SECONDS = 60.0
 """How long a container that runs may take to answer, or to say that it is ready."""
 

@@ -16,7 +16,7 @@ from proving.lab import Lab
 IMAGE = "localhost/exercise:1"
 PAGE = "http://localhost:8080/"
 START_SECONDS = 30.0
-STANDS_STILL_SECONDS = 6.0
+STANDS_STILL_SECONDS = 4.0
 """How long the page may be the same before the clock counts as stopped for good."""
 
 AGAIN_SECONDS = 40.0

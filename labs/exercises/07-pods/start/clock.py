@@ -10,7 +10,7 @@ PAGE = Path("/srv/pages/index.html")
 signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 
 PAGE.parent.mkdir(parents=True, exist_ok=True)
-for _ in range(25):
+for _ in range(15):
     fresh = PAGE.with_name("fresh")
     fresh.write_text(f"It is {time.strftime('%H:%M:%S')}, and {time.time():.1f} s since 1970.\n")
     fresh.replace(PAGE)
