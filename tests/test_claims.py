@@ -7,6 +7,7 @@ import pytest
 from proving import claims
 from proving.claims import Check, Claim, Figure, Relation, Verdict, judge
 from proving.errors import ClaimsFileError
+from proving.manifests import MANIFESTS
 
 STOP = Claim(
     id="P1",
@@ -122,17 +123,20 @@ def test_the_list_is_whole():
 
 
 def test_figures_and_arms_of_checks_are_declared():
-    """A check may only name figures that have a label and arms that exist as a Dockerfile.
+    """A check may only name figures that have a label and arms that exist.
 
-    Arms that differ by what is done to one Dockerfile have that one.
+    An arm is a Dockerfile or a manifest; arms that differ by what is done to one Dockerfile have
+    that one.
     """
     for claim in claims.load().values():
         for check in claim.must:
             assert check.left.partition(".")[2] in claim.figures, claim.id
             for arm in check.arms():
                 folder = claims.IMAGES / claim.folder
-                own = folder / arm.replace("_", "-") / "Dockerfile"
-                assert own.is_file() or (folder / "Dockerfile").is_file(), (claim.id, arm)
+                name = arm.replace("_", "-")
+                files = [folder / name / "Dockerfile", folder / "Dockerfile"]
+                files.append(MANIFESTS / claim.id / f"{name}.yaml")
+                assert any(file.is_file() for file in files), (claim.id, arm)
 
 
 def test_a_claim_may_look_at_the_images_of_another(tmp_path):

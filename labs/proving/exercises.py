@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 MIME = "application/vnd.proving-ground.answer+json"
 
+IMAGE = "localhost/exercise:1"
+"""By what the manifest of an exercise names the image of the Dockerfile beside it."""
+
 _PAUSE_SECONDS = 0.2
 
 

@@ -259,7 +259,11 @@ class Lab:
         claim = claims.get(claim_id)
         self._began.setdefault(claim_id, time.monotonic())
         taken = [self._taken(claim, name).replace("_", "-") for name in names]
-        return self.manifests_of(*(MANIFESTS / claim.id / f"{name}.yaml" for name in taken))
+        read = self.manifests_of(*(MANIFESTS / claim.id / f"{name}.yaml" for name in taken))
+        files = [manifests.dockerfile_of(image) for one in read for image in one.images]
+        roles = (role for file in files for role in bases.roles_in(claims.IMAGES / file))
+        self._roles.setdefault(claim_id, set()).update(roles)
+        return read
 
     def manifests_of(self, *files: Path) -> tuple[Manifest, ...]:
         """Return manifests by their files, once the images that they name are in the cluster."""

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from proving import kube, manifests, patterns
 from proving.errors import CouldNotMeasure, ProvingError
-from proving.exercises import Answer, Outcome
+from proving.exercises import IMAGE, Answer, Outcome
 from proving.kube import Namespace, Object
 from proving.lab import Lab
 
-IMAGE = "localhost/exercise:1"
 PAGE = "http://localhost:8080/"
 START_SECONDS = 30.0
 STANDS_STILL_SECONDS = 4.0
