@@ -27,7 +27,11 @@ ADAPTER = LABS / "images" / "K4" / "adapter" / "adapter.py"
 def pod(*containers, name="web", annotations=None, **status):
     """Return a pod as `kubectl get -o json` prints it; a container is its name, or a mapping."""
     listed = [{"name": one} if isinstance(one, str) else one for one in containers]
-    metadata = {"name": name, "annotations": annotations or {}}
+    metadata = {
+        "name": name,
+        "annotations": annotations or {},
+        "creationTimestamp": "2026-11-25T10:00:00Z",
+    }
     return {"metadata": metadata, "spec": {"containers": listed}, "status": status}
 
 

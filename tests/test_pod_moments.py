@@ -43,7 +43,7 @@ def test_each_pod_has_a_frame_and_each_container_a_box():
     assert [True] * 6 == boxes(good)
     assert [1, 3] == [sum(style == FRAME for *_, style in spans(one)) for one in (bad, good)]
     assert ["● web", "○ app"] == words(bad)
-    assert ["● web", "● app ↻1", "● web", "● app ↻1", "● web", "● app"] == words(good)
+    assert ["● web", "↻ app", "● web", "↻ app", "● web", "● app"] == words(good)
 
 
 def test_pods_stand_beside_one_another_in_columns_that_all_arms_share():

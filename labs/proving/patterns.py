@@ -440,7 +440,7 @@ def moment(after: str, pods: Iterable[Pod]) -> dict[str, Any]:
     """Return what is drawn of the pods that are there: of each container its state."""
     told = [
         [[name, kube.running(pod, name), kube.restarts(pod, name)] for name in containers_of(pod)]
-        for pod in pods
+        for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
         if not kube.terminating(pod)
     ]
     return {"after": after, "pods": told}

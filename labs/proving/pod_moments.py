@@ -1,7 +1,7 @@
 """Which pods are there after each thing that happened to them, drawn from a recorded result.
 
 A pod is a frame around its containers: a full box for one that runs, an outline for one that has
-ended, and the number of its restarts beside its name.
+ended, and a mark of its own for one that runs again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ _PAD = 4
 _POD = LABEL + BAR + _PAD
 """The height of a pod's frame: a line of names, the boxes below it, and some paper."""
 
-_MOMENT = LABEL + _POD + 8
+_SPACE = 8
+"""What is left free below a moment."""
+
 _GAP = 2.0
 """The share of the width between two pods, in percent."""
 
@@ -39,9 +41,9 @@ class Container:
 
     @property
     def label(self) -> str:
-        """Its name with a mark of its state, and of its restarts where there were any."""
-        again = f" ↻{self.restarts}" if self.restarts else ""
-        return f"{'●' if self.running else '○'} {self.name}{again}"
+        """Its name with a mark of its state, short enough for three pods on a telephone."""
+        mark = "○" if not self.running else "↻" if self.restarts else "●"
+        return f"{mark} {self.name}"
 
     @property
     def told(self) -> str:
@@ -57,6 +59,11 @@ class Moment:
 
     after: str
     pods: tuple[tuple[Container, ...], ...]
+
+    @property
+    def height(self) -> int:
+        """How high it is drawn: the line that tells it, and its pods where there are any."""
+        return LABEL + (_POD if self.pods else 0) + _SPACE
 
     @property
     def counted(self) -> str:
@@ -119,16 +126,18 @@ def read(claim: Claim, arm: str, told: Sequence[Mapping[str, Any]]) -> tuple[Mom
 def _drawing(claim: Claim, arm: str, moments: Sequence[Moment], columns: int) -> str:
     title = f"Pods at several moments. {drawing.full_name(claim, arm)}"
     told = " ".join(moment.told for moment in moments)
-    return drawing.svg(title, told, _MOMENT * len(moments), _parts(arm, moments, columns))
+    height = sum(moment.height for moment in moments)
+    return drawing.svg(title, told, height, _parts(arm, moments, columns))
 
 
 def _parts(arm: str, moments: Sequence[Moment], columns: int) -> Iterable[str]:
     colour = drawing.ARM_COLOURS.get(arm, drawing.OTHER)
-    for row, moment in enumerate(moments):
-        top = row * _MOMENT
+    top = 0
+    for moment in moments:
         yield drawing.label(top, moment.after, moment.counted)
         for column, pod in enumerate(moment.pods):
             yield from _pod(pod, Axis(0, columns), column, top + LABEL, colour)
+        top += moment.height
 
 
 def _pod(pod: Sequence[Container], axis: Axis, column: int, top: int, colour: str) -> Iterable[str]:
@@ -159,7 +168,7 @@ def _legend() -> str:
             "a pod": frame,
             "● a container that runs": box.format(f"fill:{other};stroke:{other}"),
             "○ a container that has ended": box.format(f"fill:none;stroke:{other}"),
-            "restarted, and how often": '<text x="8" y="12">↻</text>',
+            "↻ a container that runs again": box.format(f"fill:{other};stroke:{other}"),
         }
     )
 
