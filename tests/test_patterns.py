@@ -99,25 +99,23 @@ class TestPods:
         with pytest.raises(CouldNotMeasure, match="no address"):
             patterns.address_of(pod("web"))
 
-    def test_only_what_runs_and_stays_counts(self):
-        """A pod that is being deleted is not among them, nor one without the container."""
+    def test_only_what_runs_counts(self):
+        """A pod whose container has ended is not among them, nor one without the container."""
         there = pod("app", "web", containerStatuses=running("app", "web"))
         half = pod("app", "web", containerStatuses=running("web"))
-        going = pod("app", "web", containerStatuses=running("app", "web"))
-        going["metadata"]["deletionTimestamp"] = "2026-11-25T10:00:00Z"
 
-        assert 1 == patterns.running_in([there, half, going, pod("db")], "app")
-        assert 2 == patterns.running_in([there, half, going, pod("db")], "web")
+        assert 1 == patterns.running_in([there, half, pod("db")], "app")
+        assert 2 == patterns.running_in([there, half, pod("db")], "web")
 
     def test_a_moment_has_the_state_of_each_container(self):
-        """What is drawn of a pod; one that is being deleted is left out."""
-        going = shop("running", 0)
-        going["metadata"]["deletionTimestamp"] = "2026-11-25T10:00:00Z"
+        """What is drawn of a pod; the oldest comes first."""
+        new = pod("app", name="new", containerStatuses=running("app"))
+        new["metadata"]["creationTimestamp"] = "2026-11-25T10:00:09Z"
 
         assert {
             "after": "the end",
-            "pods": [[["app", False, 1], ["web", True, 0]]],
-        } == patterns.moment("the end", [shop("terminated", 1), going])
+            "pods": [[["app", False, 1], ["web", True, 0]], [["app", True, 0]]],
+        } == patterns.moment("the end", [new, shop("terminated", 1)])
 
     @pytest.mark.parametrize(
         "told", ["sha256:0123456789abcdef", "docker.io/some/image@sha256:0123456789abcdef"]
@@ -193,6 +191,20 @@ def of_image(monkeypatch, program: Path, function: str, page: str):
     return runpy.run_path(str(program))[function]
 
 
+class Deleting:
+    """A namespace whose pods are these, one list after the other."""
+
+    def __init__(self, *lists) -> None:
+        self.lists = list(lists)
+
+    def pods(self):
+        return self.lists.pop(0) if len(self.lists) > 1 else self.lists[0]
+
+    def until(self, reached, *_):
+        while not reached():
+            pass
+
+
 class Watched:
     """A namespace in which time passes by itself: each question sees the next of these pods."""
 
@@ -230,6 +242,29 @@ class TestRestarts:
         gone = shop("terminated", 0)
 
         assert gone is patterns._watched(Watched(shop("running", 0), gone), "shop", "app", 0.01)
+
+
+class TestReplacement:
+    """Which pods are there after one was deleted."""
+
+    OLD, NEW = (
+        pod("app", name=name, conditions=[{"type": "Ready", "status": "True"}])
+        for name in ("old", "new")
+    )
+    GOING = {**OLD, "metadata": {**OLD["metadata"], "deletionTimestamp": "now"}}  # noqa: RUF012
+
+    def test_a_pod_that_takes_its_place_is_given_the_time_to_get_ready(self):
+        """It is there long before it runs."""
+        early = {**self.NEW, "status": {}}
+        ns = Deleting([self.GOING], [self.GOING, early], [early], [self.NEW])
+
+        assert [self.NEW] == patterns._pods_after(ns, 1)
+
+    def test_nobody_replaces_a_bare_pod(self, monkeypatch):
+        """The wait for it is bounded."""
+        monkeypatch.setattr(patterns, "_REPLACED_SECONDS", 0.01)
+
+        assert [] == patterns._pods_after(Deleting([self.GOING], []), 1)
 
 
 class TestAnswers:

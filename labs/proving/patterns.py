@@ -415,11 +415,11 @@ def ended_and_scaled(ns: Namespace, *, replicas: int, watch_seconds: float) -> d
     first = name_of(pod_with(ns.pods(), APP))
     _end(ns, first, APP)
     pod = _watched(ns, first, APP, watch_seconds)
-    ended = ns.pods()
+    ended = _staying(ns)
     for deployment in ns.list("deployments"):
         ns.scale(name_of(deployment), replicas)
         ns.wait_ready()
-    scaled = ns.pods()
+    scaled = _staying(ns)
     ns.delete("pods", first, grace_seconds=0)
     left = _pods_after(ns, len(scaled))
     return {
@@ -441,7 +441,6 @@ def moment(after: str, pods: Iterable[Pod]) -> dict[str, Any]:
     told = [
         [[name, kube.running(pod, name), kube.restarts(pod, name)] for name in containers_of(pod)]
         for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
-        if not kube.terminating(pod)
     ]
     return {"after": after, "pods": told}
 
@@ -474,27 +473,27 @@ def _watched(ns: Namespace, name: str, container: str, watch_seconds: float) -> 
 
 
 def running_in(pods: Iterable[Pod], container: str) -> int:
-    """Count the pods in which a container runs; those that are being deleted do not count."""
-    return sum(
-        kube.running(pod, container)
-        for pod in pods
-        if not kube.terminating(pod) and container in containers_of(pod)
-    )
+    """Count the pods in which a container runs."""
+    return sum(kube.running(pod, container) for pod in pods)
 
 
 def _pods_after(ns: Namespace, wanted: int) -> list[Pod]:
     """Return the pods that are there when one was deleted and somebody could have replaced it.
 
-    What replaces it is given the time to start.
+    What replaces it is given the time to get ready.
     """
     until = time.monotonic() + _REPLACED_SECONDS
-    while True:
-        left = [pod for pod in ns.pods() if not kube.terminating(pod)]
-        if len(left) >= wanted or time.monotonic() > until:
-            break
+    while len(_staying(ns)) < wanted and time.monotonic() < until:
         time.sleep(0.2)
-    if left:
-        ns.wait_ready()
+    ns.until(
+        lambda: all(kube.ready(pod) for pod in _staying(ns)),
+        START_SECONDS,
+        "the pod that replaces the deleted one",
+    )
+    return _staying(ns)
+
+
+def _staying(ns: Namespace) -> list[Pod]:
     return [pod for pod in ns.pods() if not kube.terminating(pod)]
 
 
