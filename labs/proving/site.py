@@ -12,6 +12,7 @@
 | directive `what-is-left` | the parts of an image, and which of them a last stage keeps |
 | directive `release-timeline` | the timeline of a release: answers, failures, the server away |
 | directive `pod-moments` | which pods and containers are there after each event |
+| directive `pod-timeline` | the timeline of pods under load: endpoints, restarts, failures |
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
 | directive `engines` | a claim on every engine that it was recorded on |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
@@ -49,6 +50,7 @@ from . import (
     layer_waterfall,
     leak_matrix,
     pod_moments,
+    pod_timeline,
     recorded,
     recorded_engines,
     release_timeline,
@@ -88,6 +90,7 @@ FIGURES: dict[str, Draw] = {
     "what-is-left": what_is_left.left_figure,
     "release-timeline": release_timeline.release_figure,
     "pod-moments": pod_moments.moments_figure,
+    "pod-timeline": pod_timeline.pod_figure,
 }
 """Every directive that draws a recorded result, or some arms of it, with what draws it."""
 
