@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
@@ -27,36 +29,44 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+class Program:
+    """A program of the image that runs: what it has said so far, and how it ends."""
+
+    def __init__(self, running: subprocess.Popen[bytes], output: Path) -> None:
+        self.running, self.output = running, output
+
+    def said(self, words: str) -> bool:
+        """Tell whether it says these words within ten seconds."""
+        return until(lambda: words in self.output.read_text("utf-8"))
+
+    def log(self) -> str:
+        """Wait for its end, and return all that it has said."""
+        self.running.wait(timeout=20)
+        return self.output.read_text("utf-8")
+
+
 @contextmanager
-def program(name: str, **environment: object) -> Iterator[subprocess.Popen[str]]:
+def program(name: str, **environment: object) -> Iterator[Program]:
     """Run a program of the image, and kill it at the end."""
     told = {**os.environ, **{key: f"{value}" for key, value in environment.items()}}
-    running = subprocess.Popen(
-        [sys.executable, str(PROGRAMS / f"{name}.py")],
-        env=told,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield running
-    finally:
-        running.kill()
-        running.communicate()
-
-
-def line(running: subprocess.Popen[str]) -> str:
-    """Return the next line that a program writes."""
-    assert running.stdout is not None
-    return running.stdout.readline()
+    with tempfile.NamedTemporaryFile() as output:
+        running = subprocess.Popen(
+            [sys.executable, str(PROGRAMS / f"{name}.py")], env=told, stdout=output
+        )
+        try:
+            yield Program(running, Path(output.name))
+        finally:
+            running.kill()
+            running.wait()
 
 
 @contextmanager
-def web(**environment: object) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def web(**environment: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Run the application; yield it and its port, once it listens."""
     port = free_port()
-    with program("web", PORT=port, **environment) as running:
-        assert "listening" in line(running)
-        yield running, port
+    with program("web", PORT=port, **environment) as web:
+        assert web.said("listening")
+        yield web.running, port
 
 
 def status(port: int, path: str) -> int:
@@ -97,8 +107,8 @@ class TestTheApplication:
             assert (503, 200, 200) == tuple(status(own, path) for path in ("/health", "/live", "/"))
             with program("database", PORT=port) as database:
                 assert until(lambda: status(own, "/health") == 200)
-                database.terminate()
-                assert 0 == database.wait(timeout=10)
+                database.running.terminate()
+                assert 0 == database.running.wait(timeout=10)
             assert 503 == status(own, "/health")
 
     def test_answers_nothing_once_it_hangs_and_does_not_heed_term(self):
@@ -132,16 +142,16 @@ class TestTheApplication:
 
 class TestTheLoad:
     @contextmanager
-    def load(self, port: int, **environment: object) -> Iterator[subprocess.Popen[str]]:
+    def load(self, port: int, **environment: object) -> Iterator[Program]:
         bounds = {"HOST": "127.0.0.1", "PORT": port, "RATE": 100, "TIMEOUT_SECONDS": 1}
-        with program("load", **{**bounds, **environment}) as running:
-            assert "load on 127.0.0.1" in line(running)
-            yield running
+        with program("load", **{**bounds, **environment}) as load:
+            assert load.said("load on 127.0.0.1")
+            yield load
 
     def test_logs_each_request_and_how_many_there_were(self):
         """The last line is the number, so that a log that was cut is seen."""
-        with web() as (_, port), self.load(port, MOST_REQUESTS=20) as running:
-            requests, sent = read_log(running.communicate(timeout=20)[0])
+        with web() as (_, port), self.load(port, MOST_REQUESTS=20) as load:
+            requests, sent = read_log(load.log())
 
         assert 20 == sent == len(requests)
         assert {"sent": 20, "failed": 0, "causes": "none"} == figures_of(requests)
@@ -150,20 +160,20 @@ class TestTheLoad:
 
     def test_ends_on_term_with_all_answers(self):
         """What is under way is waited for."""
-        with web() as (_, port), self.load(port) as running:
-            line(running)
-            running.send_signal(signal.SIGTERM)
-            requests, sent = read_log(running.communicate(timeout=20)[0])
+        with web() as (_, port), self.load(port) as load:
+            assert load.said("began")
+            load.running.send_signal(signal.SIGTERM)
+            requests, sent = read_log(load.log())
 
-        assert len(requests) == sent - 1  # one line was read before
+        assert len(requests) == sent
         assert not any(request.failed for request in requests)
 
     def test_has_one_request_that_makes_the_application_hang(self):
         """On USR1; what comes after it fails for want of an answer, and is no loss of the log."""
-        with web() as (_, port), self.load(port, MOST_REQUESTS=60) as running:
-            line(running)
-            running.send_signal(signal.SIGUSR1)
-            requests, _ = read_log(running.communicate(timeout=20)[0])
+        with web() as (_, port), self.load(port, MOST_REQUESTS=60) as load:
+            assert load.said("began")
+            load.running.send_signal(signal.SIGUSR1)
+            requests, _ = read_log(load.log())
 
         paths = [request.path for request in requests]
         (hung,) = (request for request in requests if request.path == "/hang")
@@ -192,14 +202,14 @@ class TestTheLoad:
                 connection.close()
 
             threading.Thread(target=serve, daemon=True).start()
-            with self.load(server.getsockname()[1], MOST_REQUESTS=1) as running:
-                (request,), _ = read_log(running.communicate(timeout=20)[0])
+            with self.load(server.getsockname()[1], MOST_REQUESTS=1) as load:
+                (request,), _ = read_log(load.log())
 
         assert cause == request.cause
 
     def test_tells_that_nobody_listens(self):
         """A refusal comes at once."""
-        with self.load(free_port(), MOST_REQUESTS=3) as running:
-            requests, _ = read_log(running.communicate(timeout=20)[0])
+        with self.load(free_port(), MOST_REQUESTS=3) as load:
+            requests, _ = read_log(load.log())
 
         assert "refused: 3" == figures_of(requests)["causes"]

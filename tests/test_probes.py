@@ -78,7 +78,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(probes, "SAMPLE_SECONDS", 0.01)
 
 
-def pod(name="web-1", *, ready=True, ending=False, restarts=0, release=None):
+def pod(name="web-1", *, ready=True, ending=False, runs=True, restarts=0, release=None):
     metadata = {"name": name, **({"deletionTimestamp": "now"} if ending else {})}
     if release is not None:
         metadata["annotations"] = {"release": release}
@@ -86,7 +86,9 @@ def pod(name="web-1", *, ready=True, ending=False, restarts=0, release=None):
         "metadata": metadata,
         "status": {
             "conditions": [{"type": "Ready", "status": f"{ready}"}],
-            "containerStatuses": [{"restartCount": restarts}],
+            "containerStatuses": [
+                {"restartCount": restarts, "state": {"running" if runs else "terminated": {}}}
+            ],
         },
     }
 
@@ -165,7 +167,9 @@ class TestSamples:
         new = {"metadata": {"name": "new"}, "status": {}}
 
         assert Pod("new", "", False, False, 0) == Pod.of(new)
-        assert Pod("web-1", "2", True, True, 3) == Pod.of(pod(ending=True, restarts=3, release="2"))
+        assert Pod("web-1", "2", True, False, 3) == Pod.of(pod(restarts=3, release="2"))
+        assert not Pod.of(pod(ending=True)).is_gone
+        assert Pod.of(pod(ending=True, runs=False)).is_gone
 
     @pytest.mark.parametrize(
         ("pods", "expected"),
@@ -184,7 +188,8 @@ class TestSamples:
 
     def test_samples_are_taken_and_waited_for(self):
         """From the moment on at which somebody waits."""
-        namespace = Namespace("", pods=[pod(restarts=1)], endpoints=("10.0.0.1",))
+        over = pod("over", ending=True, runs=False, restarts=5)
+        namespace = Namespace("", pods=[pod(restarts=1), over], endpoints=("10.0.0.1",))
         with Watch(namespace) as watch:
             seen = watch.until(lambda sample: sample.endpoints == 1, 5, "an endpoint")
             with pytest.raises(CouldNotMeasure, match="not yet two endpoints"):
@@ -237,8 +242,8 @@ class TestManifests:
         deployment = {"kind": "Deployment", "metadata": {"name": "web"}}
         defaults = SimpleNamespace(documents=({**deployment, "spec": {"template": template}},))
 
-        assert 7.0 == probes.restart_seconds(manifest("H1/bad.yaml"), good)
-        assert 7.0 == probes.restart_seconds(good, manifest("H1/bad.yaml"))
+        assert 8.0 == probes.restart_seconds(manifest("H1/bad.yaml"), good)
+        assert 8.0 == probes.restart_seconds(good, manifest("H1/bad.yaml"))
         assert 0 + 10 * 3 + 1 + 30 == probes.restart_seconds(defaults)
         with pytest.raises(CouldNotMeasure, match="no bound"):
             probes.restart_seconds(manifest("H1/bad.yaml"))
@@ -286,7 +291,7 @@ class TestTrials:
         """Have every measurement get this trial."""
         namespace = Namespace("")
         trial = Trial(namespace, Load(namespace), Watch(namespace), 3)
-        trial.requests = ()
+        trial.requests, trial.applied_at = (), 99.0
         trial.answered = lambda *_: trial.requests[0]
         trial.steady = lambda: 100.0
         trial.now = lambda: 120.0
@@ -321,7 +326,7 @@ class TestTrials:
         found = probes.hang(None, None, 7.0, 4)
 
         assert (6.5, True, 1) == tuple(found[k] for k in ("seconds", "answers_again", "restarts"))
-        assert 7 <= found["bound_seconds"] < 8
+        assert 8.1 == found["bound_seconds"]
         assert [[0.0, "hang"]] == found[probes.TIMELINE]["moments"]
 
     def test_a_hang_without_end_lasts_as_long_as_it_was_watched(self, trial):
@@ -343,7 +348,6 @@ class TestTrials:
 
     def test_restarts_count_up_to_the_first_answer(self, trial):
         """Or to the end of the time that it is watched."""
-        trial.applied_at = 99.0
         self.watch(trial, 0, 1, 1, 2)
         trial.requests = (request(101.5, ended=102.5),)
         answered = probes.slow_start(None, None, 30, 3)

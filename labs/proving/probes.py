@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .errors import CouldNotMeasure
-from .kube import Refused
+from .kube import Refused, ready, terminating
 
 if TYPE_CHECKING:
     from .kube import Namespace
@@ -217,20 +217,20 @@ class Pod:
     name: str
     release: str
     is_ready: bool
-    is_ending: bool
+    is_gone: bool
+    """Whether it is ending and nothing of it runs any more; it is listed for some seconds yet."""
     restarts: int
 
     @classmethod
     def of(cls, pod: Mapping[str, Any]) -> Pod:
         """Read a pod as the API gives it."""
         metadata, status = pod["metadata"], pod.get("status", {})
-        conditions = status.get("conditions") or []
         containers = status.get("containerStatuses") or []
         return cls(
             name=metadata["name"],
             release=(metadata.get("annotations") or {}).get(RELEASE, ""),
-            is_ready=any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
-            is_ending="deletionTimestamp" in metadata,
+            is_ready=ready(pod),
+            is_gone=terminating(pod) and not any("running" in one["state"] for one in containers),
             restarts=sum(container["restartCount"] for container in containers),
         )
 
@@ -250,8 +250,8 @@ class Sample:
 
     def is_rolled_out(self, release: str, replicas: int) -> bool:
         """Tell whether the pods of a release are ready, and no others are there any more."""
-        ready = [pod for pod in self.pods if pod.is_ready and pod.release == release]
-        return len(ready) == len(self.pods) == replicas
+        new = [pod for pod in self.pods if pod.is_ready and pod.release == release]
+        return len(new) == len(self.pods) == replicas
 
 
 class Watch:
@@ -316,8 +316,9 @@ class Watch:
             self._over.wait(SAMPLE_SECONDS)
 
     def _sample(self) -> Sample:
-        pods = tuple(Pod.of(pod) for pod in self.namespace.pods(APP))
-        return Sample(time.time(), pods, len(self.namespace.endpoints(APP)))
+        pods = [Pod.of(pod) for pod in self.namespace.pods(APP)]
+        there = tuple(pod for pod in pods if not pod.is_gone)
+        return Sample(time.time(), there, len(self.namespace.endpoints(APP)))
 
 
 @dataclass
@@ -465,10 +466,9 @@ def hang(lab: Lab, manifest: Manifest, stop_seconds: float, least: int) -> dict[
     Raises:
         CouldNotMeasure: it does not start, or does not hang.
     """
-    applied = time.monotonic()
     with under_load(lab, manifest, least, TIMEOUT_SECONDS=2) as trial:
         first = trial.answered()
-        bound_seconds = stop_seconds + time.monotonic() - applied
+        bound_seconds = stop_seconds + first.ended - trial.applied_at - trial.ahead_seconds
         time.sleep(BEFORE_SECONDS)
         hung = trial.load.hang()
         trial.moments.append((hung.ended - trial.ahead_seconds, "hang"))
@@ -495,7 +495,7 @@ def without_database(
     Raises:
         CouldNotMeasure: it does not start, or the load ends too early.
     """
-    with under_load(lab, manifest, least) as trial:
+    with under_load(lab, manifest, least, TIMEOUT_SECONDS=10) as trial:
         zero = trial.steady()
         before = trial.watch.samples[-1].restarts
         trial.mark("database away")
@@ -518,10 +518,11 @@ def slow_start(lab: Lab, manifest: Manifest, watch_seconds: float, least: int) -
     Raises:
         CouldNotMeasure: the load ends too early.
     """
-    with under_load(lab, manifest, least) as trial:
+    with under_load(lab, manifest, least, TIMEOUT_SECONDS=2) as trial:
         zero = trial.applied_at + trial.ahead_seconds
+        left_seconds = watch_seconds - (trial.now() - zero)
         try:
-            until, answers = trial.answered(watch_seconds).ended, True
+            until, answers = trial.answered(left_seconds).ended, True
             trial.moments.append((until - trial.ahead_seconds, "first answer"))
         except CouldNotMeasure:
             until, answers = trial.now(), False

@@ -4,7 +4,6 @@
 |---|---|---|
 | `HOST`, `PORT` | where the requests go; the name is looked up once | `web`, `80` |
 | `RATE` | how many requests are begun in a second, at most | 40 |
-| `REQUESTS` | how many are sent at least before TERM ends the load | 1000 |
 | `MOST_REQUESTS`, `MOST_SECONDS` | what ends it without TERM | 10000, 240 |
 | `TIMEOUT_SECONDS` | how long an answer may take | 15 |
 
@@ -24,7 +23,6 @@ import time
 HOST = os.environ.get("HOST", "web")
 PORT = int(os.environ.get("PORT", "80"))
 RATE = float(os.environ.get("RATE", "40"))
-REQUESTS = int(os.environ.get("REQUESTS", "1000"))
 MOST_REQUESTS = int(os.environ.get("MOST_REQUESTS", "10000"))
 MOST_SECONDS = float(os.environ.get("MOST_SECONDS", "240"))
 TIMEOUT_SECONDS = float(os.environ.get("TIMEOUT_SECONDS", "15"))
@@ -102,9 +100,7 @@ async def main() -> None:
     until = time.monotonic() + MOST_SECONDS
     sent = 0
     async with asyncio.TaskGroup() as under_way:
-        while sent < MOST_REQUESTS and time.monotonic() < until:
-            if told_to_end.is_set() and sent >= REQUESTS:
-                break
+        while not told_to_end.is_set() and sent < MOST_REQUESTS and time.monotonic() < until:
             sent += 1
             under_way.create_task(ask(where, "/hang" if told_to_hang.is_set() else "/"))
             told_to_hang.clear()

@@ -55,6 +55,7 @@ class Web(BaseHTTPRequestHandler):
     """Answer with the name of the pod, and with a status that says how it is."""
 
     timeout = 30
+    server: "Server"
 
     def do_GET(self) -> None:
         if hung.is_set():
@@ -62,6 +63,7 @@ class Web(BaseHTTPRequestHandler):
         if self.path == "/hang":
             hung.set()
         if self.path == "/":
+            self.server.last_asked = time.monotonic()
             time.sleep(ANSWER_SECONDS)
         self.send_response(200 if self.is_well() else 503)
         body = f"{POD}\n".encode()
@@ -85,15 +87,11 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 512
     daemon_threads = False
     timeout = 0.2
-    last_taken = 0.0
-
-    def get_request(self) -> tuple[socket.socket, object]:
-        self.last_taken = time.monotonic()
-        return super().get_request()
+    last_asked = 0.0
 
     def is_quiet(self) -> bool:
-        """Tell whether nobody has come for a while."""
-        return time.monotonic() - self.last_taken >= QUIET_SECONDS
+        """Tell whether nobody has asked for the page for a while; probes go on to the end."""
+        return time.monotonic() - self.last_asked >= QUIET_SECONDS
 
 
 def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -112,7 +110,7 @@ def serve() -> None:
     """Take connections until TERM has come and nobody comes any more."""
     global listening_since
     server = Server(("", PORT), Web)
-    server.last_taken = listening_since = time.monotonic()
+    server.last_asked = listening_since = time.monotonic()
     say("listening")
     while not (told_to_stop.is_set() and server.is_quiet()):
         server.handle_request()
