@@ -12,7 +12,7 @@ import pytest
 import yaml
 from proving import claims, pod_timeline, probes
 from proving.errors import CouldNotMeasure
-from proving.kube import Refused
+from proving.kube import NotFound, Refused
 from proving.paths import LABS
 from proving.probes import Load, Pod, Request, Sample, Trial, Watch
 
@@ -102,8 +102,8 @@ class TestLoad:
 
     def test_the_first_request_that_is_wanted_is_waited_for(self):
         """A pod that is not started yet has no log, which the API server tells by an error."""
-        waiting = Refused("ContainerCreating", 400)
-        load = Load(Namespace(waiting, logged(request(1, "cut")), logged(request(2))))
+        unknown, waiting = NotFound("pods/log load"), Refused("ContainerCreating", 400)
+        load = Load(Namespace(unknown, waiting, logged(request(1, "cut")), logged(request(2))))
 
         assert 2 == load.first(lambda one: not one.failed, 5, "an answer").began
 

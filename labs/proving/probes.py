@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .errors import CouldNotMeasure
-from .kube import Refused, ready, terminating
+from .kube import NotFound, Refused, ready, terminating
 
 if TYPE_CHECKING:
     from .kube import Namespace
@@ -197,7 +197,7 @@ class Load:
     def _log(self) -> str:
         try:
             return self.namespace.logs(LOAD)
-        except Refused:  # the container has not been started yet
+        except (NotFound, Refused):  # the container has not been started yet
             return ""
 
     def _signal(self, name: str) -> None:
