@@ -66,6 +66,17 @@ def test_all_arms_have_one_axis_and_one_height():
     assert "M2000 24v-24.0h500V24zM2500 24v-12.0h500V24z" == paths(bad)[2].rpartition("M3000")[0]
 
 
+def test_the_picture_begins_shortly_before_second_0():
+    """However long the load went on before; the numbers are those of all of it."""
+    told = trial([[-20.0, 2, 2, 0]], [("refused", "", [-15.0, 1.0])], start=-20.0)
+    (bad,) = drawings(pod_figure(CLAIM, {"id": "H0", KEY: {"bad": told}}))
+
+    # from -2 s to 8 s
+    assert [x for line in bad.iter(f"{SVG}line") if (x := line.get("x1")) == "20.00%"]
+    assert ["Failed requests", "2"] == labels(bad)[3]
+    assert 1 == paths(bad)[2].count("M")
+
+
 def test_a_restart_is_a_triangle_where_it_was_seen():
     """Two in one sample are two."""
     bad, good = drawings(pod_figure(CLAIM, RECORD))

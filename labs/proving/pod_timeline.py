@@ -24,6 +24,8 @@ KEY = "pod_timelines"
 STEP_SECONDS = 0.5
 """The width of a column of failed requests."""
 
+_BEFORE_SECONDS = 2.0
+_BEFORE_SHARE = 0.2
 _MOMENTS = 20
 _STRIP = 24
 _GAP = 6
@@ -122,7 +124,9 @@ def pod_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
         ClaimsFileError: the result carries no trial, or none of one of the `arms` asked for.
     """
     found = trials(claim, record, arms)
-    axis = Axis(min(one.start for one in found), max(one.end for one in found))
+    end = max(one.end for one in found)
+    before = -max(_BEFORE_SECONDS, _BEFORE_SHARE * end)
+    axis = Axis(max(before, min(one.start for one in found)), end)
     most = max([1, *(count for one in found for count in one.columns().values())])
     pods = max([1, *(max(seen.pods, seen.endpoints) for one in found for seen in one.samples)])
     return drawing.figure(
@@ -131,7 +135,8 @@ def pod_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
         f"Pods under load, measured for claim {escape(claim.id)}: seconds after "
         f"{_zero(found)}. Pods are those that are there, with those that are ending; endpoints "
         f"are those to which the Service passes requests on, and the tallest of both are {pods}. "
-        f"A column is what failed within {STEP_SECONDS:g} s; the tallest is {most}.",
+        f"A column is what failed within {STEP_SECONDS:g} s; the tallest is {most}. The numbers "
+        "are those of the whole load.",
         "",
         _numbers(found),
     )
@@ -236,6 +241,8 @@ def _columns(one: Trial, axis: Axis, most: int) -> str:
     """A column for each step in which requests failed."""
     path = []
     for step, count in sorted(one.columns().items()):
+        if step * STEP_SECONDS < axis.start:
+            continue
         left = _units(axis, step * STEP_SECONDS)
         width = max(1, _units(axis, (step + 1) * STEP_SECONDS) - left)
         path.append(f"M{left} {_STRIP}v{-max(2.0, _STRIP * count / most):.1f}h{width}V{_STRIP}z")
