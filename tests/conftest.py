@@ -31,6 +31,15 @@ def engine() -> Any:
     return engine.find()
 
 
+@pytest.fixture(scope="module")
+def one_cluster() -> Iterator[None]:
+    """Have one cluster for all tests of a module, since each would take a while to start."""
+    from proving import cluster, engine
+
+    with cluster.for_run(engine.find, True):
+        yield
+
+
 @pytest.fixture
 def nothing_left(engine: Any) -> Iterator[None]:
     """Demand that the engine afterwards has what it had before, but for bases that were made."""

@@ -35,6 +35,11 @@ def on_engine(test: Callable[..., None]) -> Callable[..., None]:
     return marked
 
 
+def in_cluster(test: Callable[..., None]) -> Callable[..., None]:
+    """Mark such a test that needs a cluster: all of them have the same."""
+    return on_engine(pytest.mark.usefixtures("one_cluster")(test))
+
+
 @pytest.fixture
 def turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's working copy of the exercises, from which the check is run."""
@@ -464,7 +469,7 @@ class TestPods:
         """And the page goes on."""
         assert Outcome.PASSED == self.judged(True, True, clock=1, server=0).outcome
 
-    @on_engine
+    @in_cluster
     def test_the_start_fails_with_its_reason(self):
         """Two processes in one container, of which kubelet looks at the first."""
         found = answer(PODS, "start")
@@ -472,12 +477,12 @@ class TestPods:
         assert Outcome.FAILED == found.outcome
         assert "nothing was started again" in found.sentence
 
-    @on_engine
+    @in_cluster
     def test_the_solution_passes(self):
         """Two containers with a folder in common."""
         assert Outcome.PASSED == answer(PODS, "solution").outcome
 
-    @on_engine
+    @in_cluster
     def test_to_end_the_container_with_its_clock_gets_a_hint(self, turns):
         """The script waits for the clock and ends with it, so that kubelet starts both again."""
         script = turns / PODS / "start" / "start.sh"
@@ -491,7 +496,7 @@ class TestPods:
         assert Outcome.HINT == found.outcome
         assert "with it all else" in found.sentence
 
-    @on_engine
+    @in_cluster
     def test_two_containers_without_a_volume_get_a_hint(self, turns):
         """Each has a folder of that name, and the server's is empty."""
         pod = turns / PODS / "solution" / "pod.yaml"
@@ -504,7 +509,7 @@ class TestPods:
         assert Outcome.HINT == found.outcome
         assert "see the same folder" in found.sentence
 
-    @on_engine
+    @in_cluster
     def test_a_manifest_that_is_none_is_an_answer(self, turns):
         """The reader sees the line, not a traceback."""
         (turns / PODS / "start" / "pod.yaml").write_text("kind: Pod\n  name: [\n")
