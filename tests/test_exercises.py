@@ -6,13 +6,14 @@ import runpy
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from proving import bases, buildcache, exercises
+from proving import bases, buildcache, exercises, manifests
 from proving.errors import BuildError, ContainerError, ProvingError
 from proving.exercises import Answer, Outcome
 from proving.lab import Lab
@@ -25,6 +26,7 @@ SETTINGS = "08-runtime-configuration"
 STAGES = "05-multi-stage"
 FUNCTION = "06-one-function"
 PODS = "07-pods"
+PROBES = "10-health-probes"
 
 
 def on_engine(test: Callable[..., None]) -> Callable[..., None]:
@@ -604,3 +606,123 @@ class TestRuntimeConfiguration:
         )
 
         assert Outcome.PASSED == answer(SETTINGS, "start").outcome
+
+
+class TestHealthProbes:
+    """Chapter 10: a start that takes its time, a database that is away, a hang."""
+
+    @staticmethod
+    def checked(
+        tmp_path: Path, pods: list[dict[str, Any]], *, listens: bool = True, environment: str = ""
+    ) -> Answer:
+        """Check a manifest in a cluster that is played: what its pods are, one look at a time."""
+        check = runpy.run_path(str(LABS / "exercises" / PROBES / "check.py"))
+        times = {"START_SECONDS": 0.5, "STAYS_SECONDS": 0.05, "HANGS_SECONDS": 0.05}
+        check["check_folder"].__globals__.update({**times, "SAMPLE_SECONDS": 0.01})
+        file = tmp_path / "web.yaml"
+        text = (LABS / "exercises" / PROBES / "solution" / "web.yaml").read_text("utf-8")
+        file.write_text(text.replace("START_SECONDS", environment or "START_SECONDS"), "utf-8")
+        found: Answer = check["check_folder"](PlayedLab(pods, listens), tmp_path)
+        return found
+
+    @staticmethod
+    def pod(restarts: int = 0) -> dict[str, Any]:
+        """Return a pod as the API gives it."""
+        state = {"restartCount": restarts, "state": {"running": {}}}
+        return {"metadata": {"name": "web-1"}, "status": {"containerStatuses": [state]}}
+
+    def test_a_restart_before_the_first_answer_gets_a_hint(self, tmp_path):
+        """The start is slower than the probe is patient."""
+        found = self.checked(tmp_path, [self.pod(1)])
+
+        assert Outcome.HINT == found.outcome
+        assert "before it had given an answer" in found.sentence
+
+    def test_requests_before_it_listens_get_a_hint(self, tmp_path):
+        """A pod without a readiness probe is ready at once."""
+        found = self.checked(tmp_path, [self.pod()], listens=False)
+
+        assert Outcome.HINT == found.outcome
+        assert "before it listened" in found.sentence
+
+    def test_a_pod_that_never_gets_requests_gets_a_hint(self, tmp_path):
+        """Its readiness depends on what is away."""
+        found = self.checked(tmp_path, [])
+
+        assert Outcome.HINT == found.outcome
+        assert "sends it no requests" in found.sentence
+
+    def test_a_restart_for_the_database_gets_a_hint(self, tmp_path):
+        """It answers, and is restarted all the same."""
+        found = self.checked(tmp_path, [self.pod(), self.pod(1)])
+
+        assert Outcome.HINT == found.outcome
+        assert "although it answers" in found.sentence
+
+    def test_a_hang_that_nobody_ends_gets_a_hint(self, tmp_path):
+        """Without liveness all else is well."""
+        found = self.checked(tmp_path, [self.pod()])
+
+        assert Outcome.HINT == found.outcome
+        assert "when it hung" in found.sentence
+
+    def test_another_application_has_failed(self, tmp_path):
+        """A fast start needs no probe, and was not asked for."""
+        found = self.checked(tmp_path, [self.pod()], environment="OTHER_SECONDS")
+
+        assert Outcome.FAILED == found.outcome
+        assert "leave its environment as it was" in found.sentence
+
+    @on_engine
+    def test_the_start_gets_a_hint(self):
+        """Its one probe is wrong in more than one way."""
+        assert Outcome.HINT == answer(PROBES, "start").outcome
+
+    @on_engine
+    def test_the_solution_passes(self):
+        """With a probe of each kind."""
+        assert Outcome.PASSED == answer(PROBES, "solution").outcome
+
+    @on_engine
+    def test_a_solution_without_liveness_gets_a_hint(self, turns):
+        """Nobody restarts what hangs."""
+        file = turns / PROBES / "solution" / "web.yaml"
+        text = file.read_text(encoding="utf-8")
+        before, _, rest = text.partition("          livenessProbe:\n")
+        file.write_text(before + rest[rest.index("---\n") :], encoding="utf-8")
+        found = answer(PROBES, "solution")
+
+        assert Outcome.HINT == found.outcome
+        assert "when it hung" in found.sentence
+
+
+class PlayedLab:
+    """A lab whose cluster is played, and its only namespace: the last pod stays as it is."""
+
+    def __init__(self, pods: list[dict[str, Any]], listens: bool) -> None:
+        self.found, self.listens = pods, listens
+
+    def manifests_of(self, file: Path) -> tuple[manifests.Manifest, ...]:
+        return (manifests.read(file),)
+
+    @contextmanager
+    def namespace(self) -> Iterator[PlayedLab]:
+        yield self
+
+    def pods(self, _app: str) -> list[dict[str, Any]]:
+        return [self.found.pop(0) if len(self.found) > 1 else self.found[0]] if self.found else []
+
+    def pod_of(self, _app: str) -> dict[str, Any]:
+        if not self.found:
+            raise ProvingError("No pod is there.")
+        return self.found[0]
+
+    def endpoints(self, _service: str) -> tuple[str, ...]:
+        return ("10.0.0.1",) if self.found else ()
+
+    def logs(self, _pod: str) -> str:
+        return "0.0 listening" if self.listens else ""
+
+    def apply(self, _manifest: object) -> None: ...
+
+    def exec(self, _pod: str, _command: list[str]) -> None: ...
