@@ -673,17 +673,17 @@ class TestHealthProbes:
         assert Outcome.FAILED == found.outcome
         assert "leave its environment as it was" in found.sentence
 
-    @on_engine
+    @in_cluster
     def test_the_start_gets_a_hint(self):
         """Its one probe is wrong in more than one way."""
         assert Outcome.HINT == answer(PROBES, "start").outcome
 
-    @on_engine
+    @in_cluster
     def test_the_solution_passes(self):
         """With a probe of each kind."""
         assert Outcome.PASSED == answer(PROBES, "solution").outcome
 
-    @on_engine
+    @in_cluster
     def test_a_solution_without_liveness_gets_a_hint(self, turns):
         """Nobody restarts what hangs."""
         file = turns / PROBES / "solution" / "web.yaml"
