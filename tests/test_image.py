@@ -1,5 +1,6 @@
 """BuildKit's progress is read as facts: which step, from the cache or not, and why it broke."""
 
+import os
 import stat
 from types import SimpleNamespace
 
@@ -146,3 +147,37 @@ def test_every_stage_gets_the_labels():
         'LABEL run="1"',
         "COPY --from=build /a /a",
     ] == lines
+
+
+class TestStamped:
+    """The copy of a Dockerfile that is built."""
+
+    def test_equal_length_and_time_do_not_make_equal_files(self, tmp_path):
+        """As in a clone, which writes many files at one time."""
+        stamps = {}
+        for name in ("bad", "good"):
+            file = tmp_path / name / "Dockerfile"
+            file.parent.mkdir()
+            file.write_text(f"FROM {name:>4}\n")
+            os.utime(file, ns=(1, 1))
+            for _ in range(2):
+                with image._stamped(file) as copy:
+                    assert file.read_text() == copy.read_text()
+                    stamps.setdefault(name, set()).add(copy.stat().st_mtime_ns)
+                assert not copy.exists()
+
+        assert 1 == len(stamps["bad"]) == len(stamps["good"])
+        assert stamps["bad"] != stamps["good"]
+
+    def test_its_own_list_of_what_is_ignored_goes_with_it(self, tmp_path):
+        """BuildKit looks for it beside the Dockerfile."""
+        (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+        (tmp_path / "Dockerfile.dockerignore").write_text("secret\n")
+
+        with image._stamped(tmp_path / "Dockerfile") as copy:
+            assert "secret\n" == copy.with_name("Dockerfile.dockerignore").read_text()
+
+    def test_a_dockerfile_that_is_missing_is_the_builders_news(self, tmp_path):
+        """It says so in its own words."""
+        with image._stamped(tmp_path / "Dockerfile") as copy:
+            assert not copy.exists()
