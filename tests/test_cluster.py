@@ -29,7 +29,7 @@ def unset(monkeypatch):
 
 
 @pytest.fixture
-def engine(monkeypatch):
+def nowhere(monkeypatch):
     """An engine that is never asked."""
     found = Engine("unix:///nowhere.sock", "a test's")
     monkeypatch.setattr(Engine, "description", SimpleNamespace(cgroup="v1"))
@@ -57,20 +57,20 @@ def asked(monkeypatch):
 class TestFind:
     """The order of the sources."""
 
-    def test_k3s_comes_before_the_node(self, engine, asked):
+    def test_k3s_comes_before_the_node(self, nowhere, asked):
         """And the sentence tells both reasons, and what else there is."""
         with pytest.raises(CouldNotMeasure, match="no k3s.*no node") as caught:
-            cluster.find(engine, "run")
+            cluster.find(nowhere, "run")
 
         assert ["k3s", "node"] == asked
         assert "PROVING_KUBECONFIG=~/.kube/config" in str(caught.value)
 
-    def test_a_named_cluster_comes_first(self, engine, asked, monkeypatch):
+    def test_a_named_cluster_comes_first(self, nowhere, asked, monkeypatch):
         """Where it cannot be used, no other one is taken in its place."""
         monkeypatch.setenv(cluster.CONFIG_VARIABLE, "/somewhere")
 
         with pytest.raises(CouldNotMeasure, match="no named"):
-            cluster.find(engine, "run")
+            cluster.find(nowhere, "run")
 
         assert ["named"] == asked
 
@@ -78,42 +78,42 @@ class TestFind:
         ("forced", "expected"),
         [("kubeconfig", ["named"]), ("k3s", ["k3s"]), ("node", ["node"]), ("none", [])],
     )
-    def test_a_source_can_be_forced(self, engine, asked, monkeypatch, forced, expected):
+    def test_a_source_can_be_forced(self, nowhere, asked, monkeypatch, forced, expected):
         """Also to have no cluster."""
         monkeypatch.setenv(cluster.SOURCE_VARIABLE, forced)
 
         with pytest.raises(CouldNotMeasure):
-            cluster.find(engine, "run")
+            cluster.find(nowhere, "run")
 
         assert expected == asked
 
-    def test_a_strange_source_is_refused(self, engine, monkeypatch):
+    def test_a_strange_source_is_refused(self, nowhere, monkeypatch):
         """The sentence lists those there are."""
         monkeypatch.setenv(cluster.SOURCE_VARIABLE, "minikube")
 
         with pytest.raises(ProvingError, match="set it to kubeconfig, k3s, node or none"):
-            cluster.find(engine, "run")
+            cluster.find(nowhere, "run")
 
 
 class TestNamed:
     """A cluster of the reader's own."""
 
-    def test_a_kubeconfig_that_is_not_there_is_told(self, engine, monkeypatch):
+    def test_a_kubeconfig_that_is_not_there_is_told(self, nowhere, monkeypatch):
         """With the variable that names it, and the cure."""
         monkeypatch.setenv(cluster.CONFIG_VARIABLE, "/nowhere/config")
 
         with pytest.raises(ProvingError, match=r"PROVING_KUBECONFIG names /nowhere/config, .* ca"):
-            cluster.named(engine)
+            cluster.named(nowhere)
 
-    def test_a_file_that_is_none_is_told(self, engine, monkeypatch, tmp_path):
+    def test_a_file_that_is_none_is_told(self, nowhere, monkeypatch, tmp_path):
         """It is not taken for one."""
         (tmp_path / "config").write_text("a sentence")
         monkeypatch.setenv(cluster.CONFIG_VARIABLE, str(tmp_path / "config"))
 
         with pytest.raises(ProvingError, match="is no kubeconfig"):
-            cluster.named(engine)
+            cluster.named(nowhere)
 
-    def test_missing_rights_are_told(self, engine, monkeypatch, tmp_path):
+    def test_missing_rights_are_told(self, nowhere, monkeypatch, tmp_path):
         """Before anything is made."""
         (tmp_path / "config").write_text(json.dumps(kubeconfig(1)))
         monkeypatch.setenv(cluster.CONFIG_VARIABLE, str(tmp_path / "config"))
@@ -121,39 +121,39 @@ class TestNamed:
         monkeypatch.setattr(cluster.Api, "missing_rights", lambda _: ["create namespaces"])
 
         with pytest.raises(CouldNotMeasure, match="you may not create namespaces"):
-            cluster.named(engine)
+            cluster.named(nowhere)
 
 
 class TestJoin:
     """The labs of a run have the cluster of its runner."""
 
-    def test_what_is_told_can_be_joined(self, engine, tmp_path):
+    def test_what_is_told_can_be_joined(self, nowhere, tmp_path):
         """With the way for images."""
         told = cluster.Cluster(
-            engine, kubeconfig(1), "here", "a test's", "1.20.2", IntoContainers(("c1",))
+            nowhere, kubeconfig(1), "here", "a test's", "1.20.2", IntoContainers(("c1",))
         )
         file = tmp_path / "cluster.json"
         file.write_text(json.dumps(told.to_join()))
 
-        joined = cluster.join(engine, file)
+        joined = cluster.join(nowhere, file)
 
         assert {"kubernetes": "1.20.2", "found": "a test's"} == joined.as_data()
         assert IntoContainers(("c1",)) == joined.loader
         assert "Kubernetes 1.20.2 · a test's" == str(joined)
 
-    def test_the_runners_reason_is_passed_on(self, engine, monkeypatch, tmp_path):
+    def test_the_runners_reason_is_passed_on(self, nowhere, monkeypatch, tmp_path):
         """No lab tries again what the runner has tried."""
         file = tmp_path / "cluster.json"
         file.write_text(json.dumps({"missing": "There is no cluster here."}))
         monkeypatch.setenv(cluster.RUN_VARIABLE, str(file))
 
         with pytest.raises(CouldNotMeasure, match=r"There is no cluster here\."):
-            cluster.find(engine, "run")
+            cluster.find(nowhere, "run")
 
-    def test_a_run_that_is_over_is_told(self, engine, tmp_path):
+    def test_a_run_that_is_over_is_told(self, nowhere, tmp_path):
         """With the cure."""
         with pytest.raises(CouldNotMeasure, match="Unset it"):
-            cluster.join(engine, tmp_path / "gone.json")
+            cluster.join(nowhere, tmp_path / "gone.json")
 
 
 class TestForRun:
@@ -164,15 +164,15 @@ class TestForRun:
         with cluster.for_run(lambda: pytest.fail("asked"), False):
             assert cluster.RUN_VARIABLE not in os.environ
 
-    def test_a_run_without_cluster_goes_on(self, engine, asked, monkeypatch):
+    def test_a_run_without_cluster_goes_on(self, nowhere, asked, monkeypatch):
         """The labs are told why there is none, and the variable is gone afterwards."""
         awake = SimpleNamespace(dismiss=lambda: None)
         monkeypatch.setattr(cluster.watchdog, "start", lambda *_: awake)
         told = []
 
-        with cluster.for_run(lambda: engine, True, told.append):
+        with cluster.for_run(lambda: nowhere, True, told.append):
             with pytest.raises(CouldNotMeasure, match="no k3s"):
-                cluster.find(engine, "run")
+                cluster.find(nowhere, "run")
             assert ["k3s", "node"] == asked
 
         assert "There is no cluster here" in told[0]
@@ -182,14 +182,14 @@ class TestForRun:
 class TestK3s:
     """K3s by testcontainers, as far as it goes without its image."""
 
-    def test_a_registry_that_gives_none_is_told(self, engine, monkeypatch):
+    def test_a_registry_that_gives_none_is_told(self, nowhere, monkeypatch):
         """With the registry's reason."""
         monkeypatch.setattr(bases, "pull", lambda *_: "no such host")
 
         with pytest.raises(CouldNotMeasure, match=r"k3s.* is not to be had: no such host\."):
-            cluster.k3s(engine, "run")
+            cluster.k3s(nowhere, "run")
 
-    def test_its_container_is_ours(self, engine, monkeypatch):
+    def test_its_container_is_ours(self, nowhere, monkeypatch):
         """It carries the run's label, and publishes its API on an address of our choice."""
         monkeypatch.setattr(cluster, "point_testcontainers_at", lambda _: None)
         monkeypatch.setattr("testcontainers.core.container.DockerClient", SimpleNamespace)
@@ -197,13 +197,13 @@ class TestK3s:
 
         monkeypatch.setattr(K3SContainer, "get_container_host_ip", lambda _: "192.0.2.1")
 
-        container = cluster._k3s_container(engine, "run")
+        container = cluster._k3s_container(nowhere, "run")
 
         assert leftovers.label("run") == container._kwargs["labels"]
         assert ("127.0.0.1", None) == container.ports["6443/tcp"]
         assert "--tls-san=127.0.0.1" in container._command
 
-    def test_it_is_reached_where_it_is_published(self, engine, monkeypatch):
+    def test_it_is_reached_where_it_is_published(self, nowhere, monkeypatch):
         """Its own kubeconfig has the address that testcontainers believes in."""
         config = kubeconfig(1)
 
@@ -222,13 +222,13 @@ class TestK3s:
         monkeypatch.setattr(cluster, "_k3s_config", lambda _: config)
         monkeypatch.setattr(cluster.Api, "version", lambda _: "1.33.5+k3s1")
 
-        found = cluster.k3s(engine, "run")
+        found = cluster.k3s(nowhere, "run")
 
         assert "https://127.0.0.1:32768" == found.kubeconfig["clusters"][0]["cluster"]["server"]
         assert "K3s in a container, rancher/k3s" in found.found
         assert IntoContainers(("c1",)) == found.loader
 
-    def test_one_that_does_not_start_is_removed(self, engine, monkeypatch):
+    def test_one_that_does_not_start_is_removed(self, nowhere, monkeypatch):
         """And told, in a sentence."""
         stopped = []
 
@@ -243,16 +243,36 @@ class TestK3s:
         monkeypatch.setattr(cluster, "_k3s_container", lambda *_: Broken())
 
         with pytest.raises(CouldNotMeasure, match="K3s did not start: no privileges"):
-            cluster.k3s(engine, "run")
+            cluster.k3s(nowhere, "run")
         assert stopped
 
 
-def test_control_groups_of_version_2_are_refused(engine, monkeypatch):
+def test_a_node_that_ends_early_is_tried_again(nowhere, monkeypatch):
+    """And removed before that."""
+    done = []
+
+    class Node:
+        def start(self):
+            done.append("start")
+            if done.count("start") == 1:
+                raise ContainerError("ended")
+            return self
+
+        def stop(self):
+            done.append("stop")
+
+    monkeypatch.setattr(cluster, "node_container", lambda *_: Node())
+
+    assert isinstance(cluster.started_node(nowhere, "image", "run", done.append), Node)
+    assert ["start", "The node has ended", "stop", "start"] == [word[:18] for word in done]
+
+
+def test_control_groups_of_version_2_are_refused(nowhere, monkeypatch):
     """The node was never tried with them; the sentence says what else there is."""
     monkeypatch.setattr(Engine, "description", SimpleNamespace(cgroup="v2"))
 
     with pytest.raises(CouldNotMeasure, match=r"version 2\. Name a cluster of your own"):
-        cluster.node(engine, "run")
+        cluster.node(nowhere, "run")
 
 
 class TestImages:
@@ -266,37 +286,37 @@ class TestImages:
         """To the labs of a run."""
         assert loader == images_for_cluster.from_data(json.loads(json.dumps(loader.as_data())))
 
-    def test_a_strange_cluster_needs_a_registry(self, engine, monkeypatch):
+    def test_a_strange_cluster_needs_a_registry(self, nowhere, monkeypatch):
         """The sentence says how to name one."""
         monkeypatch.setattr("shutil.which", lambda _: None)
 
         with pytest.raises(CouldNotMeasure, match="PROVING_KUBE_IMAGES=registry"):
-            images_for_cluster.of_named_cluster(engine, "production")
+            images_for_cluster.of_named_cluster(nowhere, "production")
 
         monkeypatch.setenv(images_for_cluster.PUSH_TO, "registry.example/x")
-        found = images_for_cluster.of_named_cluster(engine, "production")
+        found = images_for_cluster.of_named_cluster(nowhere, "production")
         assert ByRegistry("registry.example/x") == found
 
-    def test_docker_desktop_has_the_engines_images(self, engine):
+    def test_docker_desktop_has_the_engines_images(self, nowhere):
         """They only get other names."""
-        assert SameEngine() == images_for_cluster.of_named_cluster(engine, "docker-desktop")
+        assert SameEngine() == images_for_cluster.of_named_cluster(nowhere, "docker-desktop")
 
-    def test_a_kind_cluster_of_another_engine_is_told(self, engine, monkeypatch):
+    def test_a_kind_cluster_of_another_engine_is_told(self, nowhere, monkeypatch):
         """Its nodes are containers, and not here."""
         docker = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: []))
         monkeypatch.setattr(Engine, "docker", docker)
 
         with pytest.raises(CouldNotMeasure, match="kind-test has no node"):
-            images_for_cluster.of_named_cluster(engine, "kind-test")
+            images_for_cluster.of_named_cluster(nowhere, "kind-test")
 
-    def test_a_kind_cluster_is_loaded_into_its_nodes(self, engine, monkeypatch):
+    def test_a_kind_cluster_is_loaded_into_its_nodes(self, nowhere, monkeypatch):
         """All of them, found by kind's own label."""
         filters = []
         nodes = [SimpleNamespace(id="n1"), SimpleNamespace(id="n2")]
         listed = SimpleNamespace(list=lambda **told: filters.append(told) or nodes)
         monkeypatch.setattr(Engine, "docker", SimpleNamespace(containers=listed))
 
-        found = images_for_cluster.of_named_cluster(engine, "kind-test")
+        found = images_for_cluster.of_named_cluster(nowhere, "kind-test")
 
         assert IntoContainers(("n1", "n2")) == found
         assert "io.x-k8s.kind.cluster=test" == filters[0]["filters"]["label"]
@@ -338,10 +358,8 @@ class TestNode:
     def test_it_stops_when_it_is_told_to(self, real, node_image):
         """Well within a grace period, by itself."""
         run = "cluster-stop"
-        container = cluster.node_container(real, node_image, run)
         try:
-            container.start()
-            stop = container.stop_gracefully(20)
+            stop = cluster.started_node(real, node_image, run).stop_gracefully(20)
         finally:
             leftovers.remove(real.docker, run)
 
