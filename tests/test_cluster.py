@@ -247,26 +247,6 @@ class TestK3s:
         assert stopped
 
 
-def test_a_node_that_ends_early_is_tried_again(nowhere, monkeypatch):
-    """And removed before that."""
-    done = []
-
-    class Node:
-        def start(self):
-            done.append("start")
-            if done.count("start") == 1:
-                raise ContainerError("ended")
-            return self
-
-        def stop(self):
-            done.append("stop")
-
-    monkeypatch.setattr(cluster, "node_container", lambda *_: Node())
-
-    assert isinstance(cluster.started_node(nowhere, "image", "run", done.append), Node)
-    assert ["start", "The node has ended", "stop", "start"] == [word[:18] for word in done]
-
-
 def test_control_groups_of_version_2_are_refused(nowhere, monkeypatch):
     """The node was never tried with them; the sentence says what else there is."""
     monkeypatch.setattr(Engine, "description", SimpleNamespace(cgroup="v2"))
@@ -359,7 +339,7 @@ class TestNode:
         """Well within a grace period, by itself."""
         run = "cluster-stop"
         try:
-            stop = cluster.started_node(real, node_image, run).stop_gracefully(20)
+            stop = cluster.node_container(real, node_image, run).start().stop_gracefully(20)
         finally:
             leftovers.remove(real.docker, run)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from proving import bases, buildcache, lanes, leftovers, private, system
+from proving import bases, buildcache, cluster, lanes, leftovers, private, system
 from proving import engine as engines
 from proving.errors import (
     BuildError,
@@ -287,11 +287,13 @@ def test_ctrl_c_in_mid_lab(engine, run):
     assert until(lambda: nothing_of(engine, run), GONE_WITHIN_SECONDS)
 
 
+@pytest.mark.usefixtures("one_cluster")
 def test_ctrl_c_with_claims_beside_the_others(engine, run):
-    """Both kernels end, and neither leaves anything."""
+    """Both kernels end, and neither leaves anything, on the engine or in the cluster."""
     runs = (run, f"{run}-{lanes.BESIDE}")
-    runner = proof("09", run=run)
-    started = until(lambda: all(containers_of(engine, one) for one in runs), 120)
+    api = cluster.join(engine, Path(os.environ[cluster.RUN_VARIABLE])).api
+    runner = proof("10", run=run)
+    started = until(lambda: all(not nothing_of(engine, one) for one in runs), 120)
     kernels = processes_of(runner, "ipykernel_launcher")
     runner.send_signal(signal.SIGINT)
     output, _ = runner.communicate(timeout=60)
@@ -304,6 +306,7 @@ def test_ctrl_c_with_claims_beside_the_others(engine, run):
     assert not any(kernel.is_running() for kernel in kernels)
     for one in runs:
         assert until(lambda one=one: nothing_of(engine, one), GONE_WITHIN_SECONDS)
+        assert 0 == api.remove_namespaces(one)
 
 
 def test_a_kernel_that_is_killed_in_mid_lab(engine, run):

@@ -54,8 +54,6 @@ API_PORT = 6443
 READY_SECONDS = 240.0
 """How long a node is given to its `NODE READY`; it takes about ten seconds on a machine at rest."""
 
-NODE_TRIES = 3
-
 CAPABILITIES = ("SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE")
 """What the node's container has besides an engine's usual capabilities (capabilities(7)).
 
@@ -306,28 +304,10 @@ def node(engine: Engine, run: str, tell: Say = say) -> Cluster:
     image = kubernetes_image.ready(engine)
     tell("Starting a Kubernetes node in a container …")
     with span("cluster", "node"):
-        container = started_node(engine, image, run, tell)
+        container = node_container(engine, image, run).start()
         kubeconfig = node_config(container)
     found = "a node of one container, built from distribution packages"
     return _ours(engine, kubeconfig, found, str(container.get_container_id()))
-
-
-def started_node(engine: Engine, image: str, run: str, tell: Say = say) -> Container:
-    """Start a node's container and return it, Ready; one that ended early is tried again.
-
-    A daemon of it was seen to end now and then at the moment when the API server began to answer.
-
-    Raises:
-        ContainerError: it does not start in any of the tries; its last lines are quoted.
-    """
-    for _ in range(NODE_TRIES - 1):
-        container = node_container(engine, image, run)
-        try:
-            return container.start()
-        except ContainerError:
-            tell("The node has ended before it was ready, and is started once more.")
-            container.stop()
-    return node_container(engine, image, run).start()
 
 
 def node_container(engine: Engine, image: str, run: str) -> Container:

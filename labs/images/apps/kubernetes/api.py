@@ -15,7 +15,11 @@ SERVER = f"https://{HOST}:{PORT}"
 
 
 class NoAnswer(Exception):
-    """The API server does not answer, or it refuses."""
+    """The API server does not answer, or it refuses: `status` is its answer's, 0 without one."""
+
+    def __init__(self, why: str, status: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 def _connection(timeout_seconds: float | None) -> http.client.HTTPSConnection:
@@ -42,7 +46,7 @@ def ask(path: str, *, method: str = "GET", body: Any = None) -> bytes:
     finally:
         connection.close()
     if answer.status >= 400:
-        raise NoAnswer(f"{path}: status {answer.status}")
+        raise NoAnswer(f"{path}: status {answer.status}", answer.status)
     return content
 
 
@@ -58,7 +62,7 @@ def watch(path: str, version: str) -> Iterator[dict[str, Any]]:
         connection.request("GET", f"{path}?watch=1&resourceVersion={version}")
         answer = connection.getresponse()
         if answer.status >= 400:
-            raise NoAnswer(f"{path}: status {answer.status}")
+            raise NoAnswer(f"{path}: status {answer.status}", answer.status)
         for line in answer:
             yield json.loads(line)
     except (OSError, http.client.HTTPException, ValueError) as error:

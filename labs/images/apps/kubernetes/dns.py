@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -111,13 +112,18 @@ def publish(address: str, service_address: str) -> None:
             try:
                 api.ask(path, method="POST", body=body)
                 break
-            except api.NoAnswer:
+            except api.NoAnswer as error:
+                if error.status == HTTPStatus.CONFLICT:  # it is there from an earlier start
+                    break
                 time.sleep(0.2)
 
 
 def main(address: str, service_address: str) -> int:
     """Answer until dnsmasq ends; return its status."""
     HOSTS.touch()
+    # dnsmasq inherits this until it has a handler of its own: the first change of the names may be
+    # told before, and would end it; the file is read after that anyway
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     dnsmasq = subprocess.Popen(
         [
             "dnsmasq",
@@ -134,11 +140,14 @@ def main(address: str, service_address: str) -> int:
         ]
     )
     signal.signal(signal.SIGTERM, lambda *_: dnsmasq.terminate())
-    publish(address, service_address)
-    names = Names(dnsmasq)
-    for kind in ("services", "endpoints"):
-        threading.Thread(target=names.follow, args=(kind,), daemon=True).start()
-    return dnsmasq.wait()
+    try:
+        publish(address, service_address)
+        names = Names(dnsmasq)
+        for kind in ("services", "endpoints"):
+            threading.Thread(target=names.follow, args=(kind,), daemon=True).start()
+        return dnsmasq.wait()
+    finally:
+        dnsmasq.terminate()
 
 
 if __name__ == "__main__":

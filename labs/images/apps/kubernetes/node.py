@@ -1,7 +1,8 @@
 """A Kubernetes node of one machine, as the first process of a container.
 
 It prepares the machine, makes certificates, starts the daemons, and says `NODE READY` when the
-node can take pods. It ends when a daemon ends, and stops on SIGTERM.
+node can take pods. A daemon that ends before that is started again; afterwards the node ends with
+it. It stops on SIGTERM.
 NODE_ALSO names further addresses of the API server's, separated by commas, for its certificate.
 The administrator's kubeconfig is /etc/kubernetes/admin.conf.
 """
@@ -9,11 +10,13 @@ The administrator's kubeconfig is /etc/kubernetes/admin.conf.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +34,8 @@ OURS = Path("/opt/node")
 CONTAINERD = "/run/containerd/containerd.sock"
 READY_SECONDS = 240.0
 STOP_SECONDS = 2.0
+STARTS = 3
+"""How often a daemon is started in all, where it ends before the node is ready."""
 
 _began = time.monotonic()
 
@@ -168,19 +173,26 @@ class Daemons:
 
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._starts: Counter[str] = Counter()
 
     def start(self, name: str, command: Iterable[str]) -> None:
         """Start a daemon."""
-        with (machine.LOGS / f"{name}.log").open("ab") as log:
+        self._starts[name] += 1
+        with _log_of(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
                 list(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def check(self) -> None:
-        """Raise `Failed` where one has ended."""
+        """Start those again that have ended; raise `Failed` where one ends again and again."""
         for name, process in self._running.items():
-            if process.poll() is not None:
-                raise Failed(f"{name} ended with status {process.returncode}")
+            if process.poll() is None:
+                continue
+            ended = f"{name} ended with status {process.returncode}: {last_word(name)}"
+            if self._starts[name] == STARTS:
+                raise Failed(ended)
+            say(f"{ended}\nIt is started again.")
+            self.start(name, process.args)
 
     def wait_for(self, what: str, reached: Callable[[], bool]) -> None:
         """Wait until something is reached, while all daemons run."""
@@ -197,7 +209,8 @@ class Daemons:
         while True:
             pid, status = os.waitpid(-1, 0)
             if pid in names:
-                raise Failed(f"{names[pid]} ended with {os.waitstatus_to_exitcode(status)}")
+                ended = f"{names[pid]} ended with status {os.waitstatus_to_exitcode(status)}"
+                raise Failed(f"{ended}: {last_word(names[pid])}")
 
     def stop(self) -> None:
         """End the daemons and what runs in pods; what is left ends with the first process."""
@@ -211,13 +224,20 @@ class Daemons:
     def _any_left(self) -> bool:
         return any(process.poll() is None for process in self._running.values())
 
-    def last_words(self) -> str:
-        """Return the last lines of every daemon's log."""
-        told = []
-        for log in sorted(machine.LOGS.glob("*.log")):
-            lines = log.read_text(errors="replace").splitlines()[-5:]
-            told += [f"{log.stem}: {line}" for line in lines]
-        return "\n".join(told)
+
+def _log_of(daemon: str) -> Path:
+    return machine.LOGS / f"{daemon}.log"
+
+
+def last_word(daemon: str) -> str:
+    """Return why a daemon has ended, by its log: its last fatal error, or else its last line.
+
+    A fatal error of Kubernetes' daemons begins with an F and the date (klog), and is followed by
+    what all of its threads were doing.
+    """
+    lines = _log_of(daemon).read_text(errors="replace").splitlines()
+    fatal = [line for line in lines if re.match(r"F\d{4} ", line)]
+    return (fatal or lines or ["it said nothing"])[-1]
 
 
 def _signal_all(pids: Iterable[int], number: signal.Signals) -> None:
@@ -292,7 +312,7 @@ def main() -> int:
         say("The node stops.")
         status = 0
     except Failed as error:
-        say(f"The node failed: {error}.\n{daemons.last_words()}")
+        say(f"The node failed: {error}.")
     except subprocess.CalledProcessError as error:
         told = error.stderr.decode(errors="replace").strip()
         say(f"The node failed: `{' '.join(error.cmd)}` says: {told}")
