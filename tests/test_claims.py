@@ -159,6 +159,33 @@ def test_a_claim_may_look_at_the_images_of_another(tmp_path):
     assert hashes[0] != hashes[1]
 
 
+def test_what_needs_a_cluster_decides_nothing_where_it_is_left_out(tmp_path):
+    """Neither its row nor its cell: another engine's results stay fresh when they change."""
+    rows, notebook = tmp_path / "claims.toml", tmp_path / "08-x.ipynb"
+    row = '[[claim]]\nid = "{}"\nchapter = "08-x"\nadvice = ""\nbad = ""\ngood = ""\nuses = {}\n'
+
+    def decided(source, advice):
+        rows.write_text(
+            row.format("R7", "[]")
+            + row.format("R7K", f'["{claims.CLUSTER}"]').replace('advice = ""', advice),
+            encoding="utf-8",
+        )
+        cells = [
+            {"cell_type": "code", "metadata": {"claim": claim}, "source": [text]}
+            for claim, text in (("R7", "measure()"), ("R7K", source))
+        ]
+        notebook.write_text(json.dumps({"cells": cells}), encoding="utf-8")
+        files = (notebook, tmp_path / "images", rows)
+        return claims.decides(*files), claims.decides(*files, with_cluster=False)
+
+    first, without = decided("in_a_pod()", 'advice = ""')
+    with_source, same = decided("in_two_pods()", 'advice = ""')
+    with_row, same_again = decided("in_a_pod()", 'advice = "Follow"')
+
+    assert 3 == len({first, with_source, with_row})
+    assert {without} == {same, same_again}
+
+
 def test_an_unknown_claim_is_a_sentence():
     """A slip of the keyboard is answered with what was perhaps meant."""
     with pytest.raises(ClaimsFileError, match="did you mean P1"):
@@ -172,7 +199,7 @@ def test_what_decides_a_result_changes_its_hash(tmp_path):
     notebook = tmp_path / "09-process-management.ipynb"
     cells = [
         {"cell_type": "markdown", "source": ["prose"]},
-        {"cell_type": "code", "source": ["lab.arms('P1')"]},
+        {"cell_type": "code", "metadata": {}, "source": ["lab.arms('P1')"]},
     ]
     notebook.write_text(json.dumps({"cells": cells}), encoding="utf-8")
     first = claims.decides(notebook, images)

@@ -358,7 +358,7 @@ def test_what_could_not_be_tried_is_not_recorded():
 @pytest.fixture
 def kept(monkeypatch, tmp_path):
     """Record into a file of our own, by the recorder of a run."""
-    monkeypatch.setattr(engines.claims, "decides", lambda lab: f"sha256:{lab.stem}")
+    monkeypatch.setattr(engines.claims, "decides", lambda lab, **_: f"sha256:{lab.stem}")
     monkeypatch.setattr(engines.prove, "notebooks", lambda: [LABS / "09-x.ipynb"])
     monkeypatch.setattr(engines.prove, "proved_in", lambda *_: [claims.get("P1"), claims.get("P5")])
     file = tmp_path / "engines.json"

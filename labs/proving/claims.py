@@ -388,17 +388,30 @@ def contexts(claim_id: str, images: Path = IMAGES, also: Iterable[str] = ()) -> 
     return (*own, *shared)
 
 
-def decides(notebook: Path, images: Path = IMAGES, claims_file: Path = CLAIMS_FILE) -> str:
-    """Return the hash of all that decides a lab's results.
+def decides(
+    notebook: Path,
+    images: Path = IMAGES,
+    claims_file: Path = CLAIMS_FILE,
+    *,
+    with_cluster: bool = True,
+) -> str:
+    """Return the hash of all that decides a lab's results, or those that need no cluster.
 
     These are its code cells, the build contexts, manifests, rows and settings of its claims, its
     exercise, the recipes of bases, and the version of the measuring code; prose, outputs and
     execution counts are not among them.
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     listed = tomllib.loads(claims_file.read_text(encoding="utf-8"))
     rows = [row for row in listed["claim"] if row["chapter"] == notebook.stem]
+    in_cluster = [row["id"] for row in rows if CLUSTER in row.get("uses", [])]
+    left_out = [] if with_cluster else in_cluster
+    rows = [row for row in rows if row["id"] not in left_out]
+    code = [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and cell["metadata"].get("claim") not in left_out
+    ]
     told = [MEASURING_VERSION, code, listed.get("settings", {}), rows]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     labs = images.parent

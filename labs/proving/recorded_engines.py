@@ -31,7 +31,7 @@ class ChapterThere:
     """What the claims of one lab came to on an engine, and what that engine was.
 
     `recorded_at` is a UTC time as ISO 8601; `engine` has the fields of `engine.Description`;
-    `decides` is the hash of what decided the results (`claims.decides`).
+    `decides` is the hash of what decided the results (`claims.decides`, without a cluster).
     """
 
     recorded_at: str
