@@ -151,7 +151,8 @@ def run_notebook(
     finally:
         for lane in kernels:
             leftovers.remove(engine.find(start=False).docker, lane.run_name(run))
-            cluster.remove_left(engine.find, lane.run_name(run))
+            if any(claim.needs_cluster for claim in wanted):
+                cluster.remove_left(engine.find, lane.run_name(run))
     lanes.number(content.cells)
     for claim in wanted:
         if claim.id not in proofs:
