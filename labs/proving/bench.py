@@ -32,7 +32,7 @@ from .paths import ROOT
 from .spans import Span, span
 from .system import last_lines, say
 
-WARM_SECONDS, COLD_SECONDS, LAB_SECONDS = 540.0, 900.0, 90.0
+WARM_SECONDS, COLD_SECONDS, LAB_SECONDS = 840.0, 900.0, 90.0
 """The targets on two cores: all labs, warm and cold, and a lab alone, warm."""
 
 SITE_SECONDS, EDIT_SECONDS = 30.0, 4.0
@@ -52,6 +52,9 @@ KINDS = {
     "log": "waiting for a log",
     "ready": "applications getting ready",
     "start": "starting containers",
+    "cluster": "starting the cluster",
+    "pods": "waiting for pods",
+    "exec": "commands in pods",
     "processes": "listing processes",
     "stop": "the engine's part of a stop",
     "removal": "removing containers",

@@ -155,6 +155,18 @@ class Api:
             Refused: the API server does not do it; the sentence is its own.
             CouldNotMeasure: it does not answer.
         """
+        return _parsed(self.read(method, path, body, query=query, content_type=content_type))
+
+    def read(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> str:
+        """Return the answer to a request as the text that came; raises what `ask` does."""
         import urllib3
 
         headers = {"Accept": "application/json, */*", "Content-Type": content_type}
@@ -173,10 +185,9 @@ class Api:
             raise CouldNotMeasure(
                 f"The cluster's API server at {self._configuration.host} does not answer: {error}"
             ) from error
-        told = _parsed(text)
         if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(answer.status, told, method, path)
-        return told
+            raise _refusal(answer.status, _parsed(text), method, path)
+        return text
 
     def version(self) -> str:
         """Return the API server's version, such as `1.20.2`."""
@@ -390,7 +401,7 @@ class Namespace:
         query = {"container": container} if container else {}
         if previous:
             query["previous"] = "true"
-        return str(self._text(f"{self._path('pods', pod)}/log", query))
+        return self.api.read("GET", f"{self._path('pods', pod)}/log", query=query)
 
     def exec(self, pod: str, command: Sequence[str], container: str = "") -> Executed:
         """Run a command in a container of a pod, as `kubectl exec` does, and wait for its end.
@@ -423,12 +434,14 @@ class Namespace:
             CouldNotMeasure: it was not within these seconds.
         """
         until = time.monotonic() + seconds
-        while not (found := reached()):
-            if time.monotonic() > until:
-                raise CouldNotMeasure(
-                    f"In the cluster, {what} was not there within {seconds:.0f} s. {self._told()}"
-                )
-            time.sleep(POLL_SECONDS)
+        with span("pods", what):
+            while not (found := reached()):
+                if time.monotonic() > until:
+                    raise CouldNotMeasure(
+                        f"In the cluster, {what} was not there within {seconds:.0f} s. "
+                        f"{self._told()}"
+                    )
+                time.sleep(POLL_SECONDS)
         return found
 
     def wait_ready(self, seconds: float = READY_SECONDS) -> None:
@@ -457,10 +470,6 @@ class Namespace:
         except NotFound:
             return False
         return True
-
-    def _text(self, path: str, query: Mapping[str, str]) -> str:
-        told = self.api.ask("GET", path, query=query)
-        return told if isinstance(told, str) else json.dumps(told)
 
     def _path(self, kind: str, name: str = "") -> str:
         try:

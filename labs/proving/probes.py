@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import CouldNotMeasure
 from .kube import NotFound, Refused, ready, terminating
+from .spans import span
 
 if TYPE_CHECKING:
     from .kube import Namespace
@@ -148,10 +149,11 @@ class Load:
         Raises:
             CouldNotMeasure: the load ends before that.
         """
-        while (left := number - sum(r.began >= since for r in self.requests())) > 0:
-            if self._is_over():
-                raise CouldNotMeasure(f"The load has ended, and {left} requests are missing.")
-            time.sleep(max(SAMPLE_SECONDS, left / RATE))
+        with span("load", f"{number} requests"):
+            while (left := number - sum(r.began >= since for r in self.requests())) > 0:
+                if self._is_over():
+                    raise CouldNotMeasure(f"The load has ended, and {left} requests are missing.")
+                time.sleep(max(SAMPLE_SECONDS, left / RATE))
 
     def hang(self) -> Request:
         """Have the next request ask for `/hang`, and return it when it is answered.
@@ -281,7 +283,7 @@ class Watch:
         """
         seen = len(self.samples)
         until = time.monotonic() + seconds
-        with self._taken:
+        with span("pods", what), self._taken:
             while (left := until - time.monotonic()) > 0 and self._failure is None:
                 for sample in self.samples[seen:]:
                     if wanted(sample):
