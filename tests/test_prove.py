@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from proving import claims, prove
 from proving.claims import Verdict
+from proving.paths import LABS
 from proving.prove import Proof
 
 HOLDS, NOT = Verdict.HOLDS, Verdict.DOES_NOT_HOLD
@@ -106,3 +108,25 @@ def test_what_is_not_applicable_has_no_teeth_to_show():
     proof = Proof(claims.get("M4"), Verdict.NOT_APPLICABLE, "no classic builder", {}, 1.0)
 
     assert "" == prove.toothless(proof)
+
+
+@pytest.mark.parametrize(
+    ("only", "exchanged", "expected"),
+    [(None, False, 2), (None, True, 0), ("P1", False, 0)],
+    ids=["whole", "teeth", "one claim"],
+)
+def test_the_exercises_are_run_with_a_whole_notebook_alone(monkeypatch, only, exchanged, expected):
+    """An exchange of a claim's arms says nothing of them, and they take their time."""
+    run: list[str] = []
+    monkeypatch.setattr(
+        prove.lanes,
+        "run_all",
+        lambda kernels, *_: run.extend(cell.source for one in kernels for cell in one.cells),
+    )
+    monkeypatch.setattr(prove.engine, "find", lambda **_: SimpleNamespace(docker=None))
+    monkeypatch.setattr(prove.leftovers, "remove", lambda *_: None)
+    proofs, _ = prove.run_notebook(LABS / "09-process-management.ipynb", only, exchanged=exchanged)
+
+    assert expected == sum("lab.exercise(" in source for source in run)
+    assert any('"P1"' in source for source in run)
+    assert {Verdict.COULD_NOT_BE_MEASURED} == {proof.verdict for proof in proofs}

@@ -122,14 +122,16 @@ def run_notebook(
 
     Each proof is also `told` as soon as it is there; they are returned in the guide's order.
     A claim whose cells gave no result "could not be measured", with the error they ended in.
+    The exercises are run with a whole notebook, unless its arms are exchanged.
     """
     import nbformat
 
     wanted = proved_in(notebook, only)
     content = nbformat.read(notebook, as_version=4)
     content.cells = [cell for cell in content.cells if not _is_left_out(cell)]
-    if only is not None:
-        content.cells = [cell for cell in content.cells if lanes.is_needed(cell, {only})]
+    if only is not None or exchanged:
+        needed = {claim.id for claim in wanted}
+        content.cells = [cell for cell in content.cells if lanes.is_needed(cell, needed)]
     run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
     kernels = lanes.split(content.cells, {claim.id for claim in wanted if claim.beside})
     proofs: dict[str, Proof] = {}
