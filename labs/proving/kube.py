@@ -70,7 +70,7 @@ RESOURCES = {
 
 RIGHTS = (
     ("", "namespaces", ("create", "delete")),
-    ("", "pods", ("create", "list", "delete")),
+    ("", "pods", ("create", "list", "patch", "delete")),
     ("", "pods/exec", ("create",)),
     ("", "pods/log", ("get",)),
     ("", "services", ("create",)),
