@@ -212,9 +212,9 @@ def used(
     """Q7: under load, change an application's settings, roll it out, and have one of its pods hang.
 
     Each part ends before the next begins, and pods are not restarted before the settings were
-    looked at, since a start reads them anew. The bound of the hang is `stop_seconds` and twice as long
-    as the start took in this run, from `apply` to the first answer through the Service: the start
-    after a hang has the load beside it.
+    looked at, since a start reads them anew. The bound of the hang is `stop_seconds` and twice as
+    long as the start took in this run, from `apply` to the first answer through the Service: the
+    start after a hang has the load beside it.
 
     Raises:
         CouldNotMeasure: the application does not start, is restarted too early, or does not hang.
@@ -273,7 +273,7 @@ def after_hang(requests: Sequence[Request], hung: Request) -> dict[str, Any]:
     """
     later = [request for request in requests if request.began >= hung.ended]
     answers = [one.ended for one in later if one.pod == hung.pod and not one.failed]
-    until = min(answers) if answers else max(request.began for request in later)
+    until = min(answers) if answers else max((one.began for one in later), default=hung.ended)
     return {
         "answers_again": bool(answers),
         "hung_seconds": round(until - hung.ended, 3),
