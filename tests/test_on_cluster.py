@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from proving import on_cluster
+from proving import claims, on_cluster
 from proving.errors import CouldNotMeasure
 from proving.kube import Refused
 from proving.paths import LABS
@@ -287,6 +287,21 @@ class TestManifests:
         assert {"args", "livenessProbe", "readinessProbe"} == {
             key for key in {*one, *two} if one.get(key) != two.get(key)
         }
+
+    def test_q7_says_in_its_row_what_the_run_goes_by(self):
+        """The grace period is that of both manifests, and the bound is exceeded by the watching."""
+        row = claims.get("Q7")
+        (patience,) = (check for check in row.must if check.left == "bad.hung_seconds")
+
+        for arm in ("bad", "good"):
+            (deployment,) = (
+                one
+                for one in yaml.safe_load_all((MANIFESTS / f"Q7/{arm}.yaml").read_text("utf-8"))
+                if one["kind"] == "Deployment"
+            )
+            spec = deployment["spec"]["template"]["spec"]
+            assert row.settings["grace_seconds"] == spec["terminationGracePeriodSeconds"]
+        assert patience.factor == on_cluster.WATCHED
 
     def test_q2k_has_three_images_or_one(self):
         """Only the good arm has settings."""
