@@ -74,10 +74,11 @@ RIGHTS = (
     ("", "pods/exec", ("create",)),
     ("", "pods/log", ("get",)),
     ("", "services", ("create",)),
-    ("", "configmaps", ("create", "patch")),
-    ("", "secrets", ("create",)),
+    ("", "configmaps", ("create", "patch", "list")),
+    ("", "secrets", ("create", "list")),
     ("", "endpoints", ("get",)),
     ("apps", "deployments", ("create", "patch", "list")),
+    ("apps", "replicasets", ("list",)),
 )
 """What labs do in a cluster: the API group, the resource, and the verbs."""
 

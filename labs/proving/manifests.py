@@ -7,7 +7,7 @@ An image of ours is named after its folder in `labs/images`, in lower case, such
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +133,16 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return [_renamed(one, names) for one in value]
     return value
+
+
+def filled(manifest: Manifest, words: Mapping[str, str]) -> Manifest:
+    """Return a manifest with other texts where it has these words as a whole value."""
+    return replace(manifest, documents=tuple(_filled(one, words) for one in manifest.documents))
+
+
+def _filled(value: Any, words: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _filled(one, words) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_filled(one, words) for one in value]
+    return words.get(value, value) if isinstance(value, str) else value
