@@ -115,11 +115,13 @@ def test_a_check_without_teeth_is_found_out():
 
 
 def test_the_list_is_whole():
-    """Every claim of the guide is a row, each id once."""
+    """Every claim of the guide is a row, each id once; its part in a cluster may be another one."""
     listed = claims.load()
 
-    assert 62 == len(listed)
-    assert {"P1", "P8", "Q1", "H5"} <= set(listed)
+    whole = {name.removesuffix("K") for name in listed}
+    assert 60 == len(whole)
+    assert whole <= set(listed)
+    assert {"P1", "P8", "Q1", "H5"} <= whole
 
 
 def test_figures_and_arms_of_checks_are_declared():

@@ -77,8 +77,8 @@ RIGHTS = (
     ("", "configmaps", ("create", "patch", "list")),
     ("", "secrets", ("create", "list")),
     ("", "endpoints", ("get",)),
-    ("apps", "deployments", ("create", "patch", "list")),
     ("apps", "replicasets", ("list",)),
+    ("apps", "deployments", ("create", "patch", "list")),
 )
 """What labs do in a cluster: the API group, the resource, and the verbs."""
 

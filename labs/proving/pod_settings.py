@@ -49,7 +49,8 @@ CONTROL = b"# A service that needs a token."
 AGAIN_SECONDS = 60.0
 """How long a question to a container is asked again that a busy node does not find."""
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
+READY_SECONDS = 180.0
 NOTICED_SECONDS = 3.0
 """How long kubelet is given to be told of a change before it starts a pod with it."""
 
@@ -110,8 +111,14 @@ def asked_again(ask: Callable[[], Told], seconds: float = AGAIN_SECONDS) -> Told
         time.sleep(0.5)
 
 
-def output_of(ns: Namespace, pod: str, command: Sequence[str], container: str) -> str:
-    """Return what a command in a container has written.
+def output_of(
+    ns: Namespace,
+    pod: str,
+    command: Sequence[str],
+    container: str,
+    seconds: float = AGAIN_SECONDS,
+) -> str:
+    """Return what a command in a container has written; see `asked_again`.
 
     Raises:
         CouldNotMeasure: it cannot be run, or fails.
@@ -125,7 +132,7 @@ def output_of(ns: Namespace, pod: str, command: Sequence[str], container: str) -
             )
         return done.output
 
-    return asked_again(run)
+    return asked_again(run, seconds)
 
 
 def answer_of(ns: Namespace, pod: str, container: str, port: int) -> str:
@@ -137,7 +144,7 @@ def answer_of(ns: Namespace, pod: str, container: str, port: int) -> str:
     url = _LOCALHOST.format(port=port)
 
     def ask() -> str:
-        (answer,) = patterns.ask(ns, pod, container, url, seconds=START_SECONDS / 2)
+        (answer,) = patterns.ask(ns, pod, container, url, seconds=AGAIN_SECONDS / 2)
         return answer.body if answer.status == 200 else ""
 
     return asked_again(ask)
@@ -180,7 +187,7 @@ def of_stages(lab: Lab, manifest: Manifest) -> dict[str, Any]:
     }
     with lab.namespace() as ns:
         ns.apply(manifest)
-        ns.wait_ready()
+        ns.wait_ready(READY_SECONDS)
         images = {kube.image_ids(ns.pod_of(name))[CAFE] for name in stages}
         before = _pages(ns, stages)
         for name, data in changed.items():
@@ -189,7 +196,7 @@ def of_stages(lab: Lab, manifest: Manifest) -> dict[str, Any]:
         for name in stages:
             template = {"metadata": {"annotations": {_RESTARTED: "1"}}}
             ns.patch("deployments", name, {"spec": {"template": template}})
-        ns.wait_ready()
+        ns.wait_ready(READY_SECONDS)
         after = _pages(ns, stages)
     wanted = {name: Page.of(data) for name, data in changed.items()}
     return {
@@ -223,7 +230,7 @@ def token_of(lab: Lab, manifest: Manifest, token: Token) -> dict[str, Any]:
 def _searched(lab: Lab, manifest: Manifest, token: Token) -> dict[str, Any]:
     with lab.namespace() as ns:
         ns.apply(manifest)
-        ns.wait_ready()
+        ns.wait_ready(READY_SECONDS)
         pod = ns.pod_of(SERVICE)
         name = patterns.name_of(pod)
         told = f"token {token.fingerprint}\n"
@@ -369,7 +376,7 @@ def follow(lab: Lab, manifest: Manifest, change: Change) -> dict[str, Any]:
     files = [path for path in (SETTINGS, WHOLE) if _mounts(manifest, path)]
     with lab.namespace() as ns:
         ns.apply(manifest)
-        ns.wait_ready()
+        ns.wait_ready(READY_SECONDS)
         pod = patterns.name_of(ns.pod_of(GREETER))
         served_before = answer_of(ns, pod, GREETER, 8080).strip() == "before"
         began = time.monotonic()
@@ -397,17 +404,13 @@ def _mounts(manifest: Manifest, path: str) -> bool:
     return any(one["mountPath"] == folder for one in container.get("volumeMounts") or [])
 
 
-def _watched(
-    ns: Namespace, pod: str, places: Sequence[str], change: Change, began: float
-) -> Seen:
+def _watched(ns: Namespace, pod: str, places: Sequence[str], change: Change, began: float) -> Seen:
     """Look for the change at an address and in files until it is followed, or long enough."""
     url, *files = places
     command = ["python", "-c", _WATCH, f"{SLICE_SECONDS}", "after", *places]
     seen = Seen()
     while True:
-        seen.add(
-            output_of(ns, pod, command, GREETER), until_seconds=time.monotonic() - began
-        )
+        seen.add(output_of(ns, pod, command, GREETER), until_seconds=time.monotonic() - began)
         seconds = time.monotonic() - began
         if url in seen.after_seconds:
             change.follows(seen.after_seconds[url])
