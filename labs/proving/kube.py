@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -70,7 +70,7 @@ RESOURCES = {
 
 RIGHTS = (
     ("", "namespaces", ("create", "delete")),
-    ("", "pods", ("create", "list", "patch", "delete")),
+    ("", "pods", ("create", "list", "watch", "patch", "delete")),
     ("", "pods/exec", ("create",)),
     ("", "pods/log", ("get",)),
     ("", "services", ("create",)),
@@ -93,6 +93,14 @@ class Refused(ProvingError):
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
         self.status = status
+
+
+class NotStarted(CouldNotMeasure):
+    """A command was not even started in a container; `told` is what the node's runtime says."""
+
+    def __init__(self, sentence: str, told: str) -> None:
+        super().__init__(sentence)
+        self.told = told
 
 
 @dataclass(frozen=True)
@@ -168,27 +176,68 @@ class Api:
         content_type: str = "application/json",
     ) -> str:
         """Return the answer to a request as the text that came; raises what `ask` does."""
-        import urllib3
+        with self._answering():
+            answer = self._asked(method, path, body, query or {}, content_type, ANSWER_SECONDS)
+            text = bytes(answer.read() or b"").decode(errors="replace")
+        if answer.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(answer.status, _parsed(text), method, path)
+        return text
 
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        query: Mapping[str, str],
+        content_type: str,
+        seconds: float,
+    ) -> Any:
+        """Send a request, and return its answer, of which only the head has been read."""
         headers = {"Accept": "application/json, */*", "Content-Type": content_type}
         prepared = self._client.param_serialize(
             method,
             path,
-            query_params=list((query or {}).items()),
+            query_params=list(query.items()),
             header_params=headers,
             body=body,
             auth_settings=["BearerToken"],
         )
+        return self._client.call_api(*prepared, _request_timeout=seconds)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        import urllib3
+
         try:
-            answer = self._client.call_api(*prepared, _request_timeout=ANSWER_SECONDS)
-            text = bytes(answer.read() or b"").decode(errors="replace")
+            yield
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise CouldNotMeasure(
                 f"The cluster's API server at {self._configuration.host} does not answer: {error}"
             ) from error
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(answer.status, _parsed(text), method, path)
-        return text
+
+    def watch(self, path: str, query: Mapping[str, str], seconds: float) -> Iterator[Object]:
+        """Yield what happens to objects, as it happens, for so many seconds at most.
+
+        Each event has a `type`, such as `MODIFIED` or `DELETED`, and the `object` as it was then
+        (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
+
+        Raises:
+            Refused: the API server does not do it.
+            CouldNotMeasure: it does not answer any more.
+        """
+        asked = {**query, "watch": "true", "timeoutSeconds": f"{seconds:.0f}"}
+        with self._answering():
+            answer = self._asked("GET", path, None, asked, "application/json", seconds + 10)
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                told = _parsed(bytes(answer.read() or b"").decode(errors="replace"))
+                raise _refusal(answer.status, told, "GET", path)
+            try:
+                for event in _lines(answer.response.stream()):
+                    if event["type"] == "ERROR":
+                        raise _refusal(event["object"].get("code", 0), event["object"], "GET", path)
+                    yield event
+            finally:
+                answer.response.close()
 
     def version(self) -> str:
         """Return the API server's version, such as `1.20.2`."""
@@ -227,10 +276,11 @@ class Api:
         return len(found)
 
     def execute(self, namespace: str, pod: str, command: Sequence[str], container: str) -> Executed:
-        """Run a command in a container and wait for its end."""
+        """Run a command in a container and wait for its end; see `Namespace.exec`."""
         from kubernetes.client import ApiClient, CoreV1Api
         from kubernetes.client.exceptions import ApiException
         from kubernetes.stream import stream
+        from kubernetes.stream.ws_client import ERROR_CHANNEL
 
         # a client of its own: `stream` exchanges a method of it meanwhile
         client = ApiClient(self._configuration)
@@ -249,7 +299,7 @@ class Api:
             )
             channel.run_forever(timeout=ANSWER_SECONDS * 4)
             output, errors = channel.read_stdout(timeout=0), channel.read_stderr(timeout=0)
-            status = channel.returncode
+            told = channel.read_channel(ERROR_CHANNEL, timeout=0)
             channel.close()
         except (ApiException, OSError) as error:
             reason = str(getattr(error, "reason", "") or error).strip().splitlines()
@@ -257,9 +307,39 @@ class Api:
                 f"`{' '.join(command)[:60]}` was not run in the pod {pod}: "
                 f"{reason[0] if reason else type(error).__name__}"
             ) from error
+        status = exit_status(told, " ".join(command)[:60], pod)
         if status is None:
             raise CouldNotMeasure(f"`{' '.join(command)[:60]}` did not end in the pod {pod}.")
         return Executed(int(status), output or "", errors or "")
+
+
+def exit_status(told: str, command: str, pod: str) -> int | None:
+    """Return the exit status of a command out of what the last channel tells; None for nothing.
+
+    That is a `Status` of the API: its cause `ExitCode` has the exit status of a command that ran.
+
+    Raises:
+        NotStarted: it did not run.
+    """
+    status = _parsed(told)
+    if not isinstance(status, Mapping):
+        return None
+    if status.get("status") == "Success":
+        return 0
+    causes = (status.get("details") or {}).get("causes") or []
+    for cause in causes:
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    message = str(status.get("message") or "no reason given")
+    raise NotStarted(f"`{command}` was not started in the pod {pod}: {message[:300]}", message)
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[Any]:
+    """Yield the objects of a stream that has one on each line, however it is cut."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (json.loads(line) for line in whole if line)
 
 
 def _parsed(text: str) -> Any:
@@ -367,6 +447,14 @@ class Namespace:
         body = {} if grace_seconds is None else {"gracePeriodSeconds": grace_seconds}
         self.api.ask("DELETE", self._path(kind, name), body or None)
 
+    def watch(self, kind: str, found: Object, seconds: float) -> Iterator[Object]:
+        """Yield what happens to an object from the version on that was found: see `Api.watch`."""
+        query = {
+            "fieldSelector": f"metadata.name={found['metadata']['name']}",
+            "resourceVersion": str(found["metadata"]["resourceVersion"]),
+        }
+        yield from self.api.watch(self._path(kind), query, seconds)
+
     def scale(self, deployment: str, replicas: int) -> None:
         """Set a Deployment's number of replicas."""
         self.patch("deployments", deployment, {"spec": {"replicas": replicas}})
@@ -408,6 +496,7 @@ class Namespace:
         """Run a command in a container of a pod, as `kubectl exec` does, and wait for its end.
 
         Raises:
+            NotStarted: the image has no such command.
             CouldNotMeasure: it cannot be run there, or does not end.
         """
         with span("exec", command[0]):
