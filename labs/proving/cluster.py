@@ -28,7 +28,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import kubernetes_image, leftovers, manifests, watchdog
 from .engine import LOOPBACK, Engine, point_testcontainers_at, talking_to
-from .errors import BaseImageError, ContainerError, CouldNotMeasure, ProvingError
+from .errors import (
+    BaseImageError,
+    ContainerError,
+    CouldNotMeasure,
+    NotApplicable,
+    ProvingError,
+)
 from .images_for_cluster import IntoContainers, Loader, from_data, of_named_cluster
 from .kube import Api, Namespace
 from .manifests import Manifest
@@ -103,6 +109,20 @@ class Cluster:
         if new:
             self._names.update(self.loader.load(self.engine, new))
             self._loaded.update(new)
+
+    def by_digest(self, name: str) -> str:
+        """Return the name by digest that the cluster has for a loaded image, which never moves.
+
+        Raises:
+            NotApplicable: images that are loaded have no digest there.
+            CouldNotMeasure: the cluster does not give it one.
+        """
+        if not isinstance(self.loader, IntoContainers):
+            raise NotApplicable(
+                "Into this cluster images come by their tags alone. The claim needs nodes that are "
+                "containers of the engine, as ours, K3s' and kind's are."
+            )
+        return self.loader.by_digest(self.engine, name)
 
     def as_data(self) -> dict[str, str]:
         """Return what a result tells of the cluster."""

@@ -7,6 +7,7 @@ node `ctr images import`. Other clusters have a way of their own.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -39,6 +40,9 @@ while [ $# -gt 0 ]; do
 done
 """
 """For a shell of the node: give each of the images a name, all of them by one command."""
+
+
+_DIGEST = re.compile(r"\bsha256:[0-9a-f]{64}\b")
 
 
 class Loader(Protocol):
@@ -96,6 +100,34 @@ class IntoContainers:
         tag = [client, "exec", container, "sh", "-c", _TAG, *CTR, *pairs]
         tagged = subprocess.run(tag, capture_output=True, env=environment, check=False)
         _check(tagged.returncode, tagged.stderr)
+
+    def by_digest(self, engine: Engine, name: str) -> str:
+        """Give the image its name by digest in each node, as a pull by digest would.
+
+        The digest is that of the manifest that containerd has made when it took the image in.
+
+        Raises:
+            CouldNotMeasure: a node has no such image, or not the one that the others have.
+        """
+        names = {self._by_digest(engine, container, name) for container in self.containers}
+        if len(names) != 1:
+            raise CouldNotMeasure(f"The nodes have different images by the name {name}.")
+        return names.pop()
+
+    @staticmethod
+    def _by_digest(engine: Engine, container: str, name: str) -> str:
+        client, environment = engine.builder.client, dict(engine.builder.environment)
+
+        def asked(*words: str) -> str:
+            command = [client, "exec", container, *CTR, *words]
+            told = subprocess.run(command, capture_output=True, env=environment, check=False)
+            _check(told.returncode, told.stderr)
+            return told.stdout.decode()
+
+        digest = listed_digest(asked("ls", f"name=={name}"), name)
+        named = f"{repository(name)}@{digest}"
+        asked("tag", "--force", name, named)
+        return named
 
     def as_data(self) -> dict[str, Any]:
         """Return what `from_data` makes the same way of."""
@@ -183,6 +215,25 @@ class ByRegistry:
     def as_data(self) -> dict[str, Any]:
         """Return what `from_data` makes the same way of."""
         return {"by": "registry", **asdict(self)}
+
+
+def repository(name: str) -> str:
+    """Return the name of an image without its tag; a colon before a slash is that of a port."""
+    head, _, tag = name.rpartition(":")
+    return head if head and "/" not in tag else name
+
+
+def listed_digest(listed: str, name: str) -> str:
+    """Return the digest of an image's manifest, out of what `ctr images ls` prints.
+
+    Raises:
+        CouldNotMeasure: it is not listed.
+    """
+    for line in listed.splitlines():
+        found = _DIGEST.search(line.partition(" ")[2])
+        if found and line.split(" ", 1)[0] == name:
+            return found.group()
+    raise CouldNotMeasure(f"The node has no image by the name {name}.")
 
 
 def from_data(told: Mapping[str, Any]) -> Loader:

@@ -177,7 +177,14 @@ class Api:
     ) -> str:
         """Return the answer to a request as the text that came; raises what `ask` does."""
         with self._answering():
-            answer = self._asked(method, path, body, query or {}, content_type, ANSWER_SECONDS)
+            answer = self._asked(
+                method,
+                path,
+                body,
+                query=query or {},
+                seconds=ANSWER_SECONDS,
+                content_type=content_type,
+            )
             text = bytes(answer.read() or b"").decode(errors="replace")
         if answer.status >= HTTPStatus.BAD_REQUEST:
             raise _refusal(answer.status, _parsed(text), method, path)
@@ -187,10 +194,11 @@ class Api:
         self,
         method: str,
         path: str,
-        body: Any,
+        body: Any = None,
+        *,
         query: Mapping[str, str],
-        content_type: str,
         seconds: float,
+        content_type: str = "application/json",
     ) -> Any:
         """Send a request, and return its answer, of which only the head has been read."""
         headers = {"Accept": "application/json, */*", "Content-Type": content_type}
@@ -227,7 +235,7 @@ class Api:
         """
         asked = {**query, "watch": "true", "timeoutSeconds": f"{seconds:.0f}"}
         with self._answering():
-            answer = self._asked("GET", path, None, asked, "application/json", seconds + 10)
+            answer = self._asked("GET", path, query=asked, seconds=seconds + 10)
             if answer.status >= HTTPStatus.BAD_REQUEST:
                 told = _parsed(bytes(answer.read() or b"").decode(errors="replace"))
                 raise _refusal(answer.status, told, "GET", path)
