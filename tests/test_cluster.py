@@ -9,7 +9,7 @@ import pytest
 from kubeconfigs import kubeconfig
 from proving import bases, cluster, images_for_cluster, kubernetes_image, leftovers
 from proving.engine import Engine
-from proving.errors import ContainerError, CouldNotMeasure, ProvingError
+from proving.errors import ContainerError, CouldNotMeasure, NotApplicable, ProvingError
 from proving.images_for_cluster import ByMinikube, ByRegistry, IntoContainers, SameEngine
 
 VARIABLES = (
@@ -300,6 +300,39 @@ class TestImages:
 
         assert IntoContainers(("n1", "n2")) == found
         assert "io.x-k8s.kind.cluster=test" == filters[0]["filters"]["label"]
+
+    def test_an_image_that_comes_by_its_tag_alone_has_no_digest(self, nowhere):
+        """Which is no failure of the claim that needs it."""
+        found = cluster.Cluster(nowhere, kubeconfig(1), None, "a test's", "1.20.2", SameEngine())
+
+        with pytest.raises(NotApplicable, match="by their tags alone"):
+            found.by_digest("localhost/b6:1")
+
+    def test_an_images_digest_is_read_from_containerds_list(self):
+        """The one of its own line."""
+        digest, other = (f"sha256:{digit * 64}" for digit in "ab")
+        listed = (
+            "REF                  TYPE   DIGEST    SIZE\n"
+            f"localhost/b6:1-rc1   type   {other}   3.3 MiB\n"
+            f"localhost/b6:1       type   {digest}   3.3 MiB linux/amd64 -\n"
+        )
+
+        assert digest == images_for_cluster.listed_digest(listed, "localhost/b6:1")
+        with pytest.raises(CouldNotMeasure, match="no image by the name localhost/b6:2"):
+            images_for_cluster.listed_digest(listed, "localhost/b6:2")
+
+    @pytest.mark.parametrize(
+        ("name", "repository"),
+        [
+            ("localhost/b6:1", "localhost/b6"),
+            ("registry.example:5000/b6:1", "registry.example:5000/b6"),
+            ("registry.example:5000/b6", "registry.example:5000/b6"),
+            ("b6", "b6"),
+        ],
+    )
+    def test_a_name_without_its_tag(self, name, repository):
+        """The port of a registry is no tag."""
+        assert repository == images_for_cluster.repository(name)
 
 
 @pytest.fixture

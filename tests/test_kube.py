@@ -9,7 +9,7 @@ from kubeconfigs import kubeconfig
 from proving import kube
 from proving.container import LIST_PROCESSES, Process
 from proving.errors import CouldNotMeasure, ProvingError
-from proving.kube import Api, Namespace, NotFound, Refused
+from proving.kube import Api, Namespace, NotFound, NotStarted, Refused
 
 PODS = "/api/v1/namespaces/{}/pods"
 
@@ -252,6 +252,66 @@ class TestNamespace:
         """The sentence has the command and the pod."""
         with pytest.raises(CouldNotMeasure, match="`true` was not run in the pod web"):
             namespace.exec("web", ["true"])
+
+    def test_what_happens_to_a_pod_is_told_from_a_version_on(self, server, namespace):
+        """Each change, as the server streams it: one object on a line."""
+        events = [{"type": kind, "object": pod()} for kind in ("MODIFIED", "DELETED")]
+        path = PODS.format(namespace.name)
+        server.answers["GET", path] = (200, "\n".join([*map(json.dumps, events), ""]))
+
+        found = list(namespace.watch("pods", pod(resourceVersion="41"), 20))
+
+        assert events == found
+        assert "fieldSelector=metadata.name%3Dweb&resourceVersion=41" in server.asked[-1][1]
+        assert "watch=true&timeoutSeconds=20" in server.asked[-1][1]
+
+    def test_a_version_that_is_too_old_is_told(self, server, namespace):
+        """By the server, among the events."""
+        event = {"type": "ERROR", "object": {"code": 410, "message": "too old"}}
+        path = PODS.format(namespace.name)
+        server.answers["GET", path] = (200, f"{json.dumps(event)}\n")
+
+        with pytest.raises(Refused, match="with 410: too old"):
+            list(namespace.watch("pods", pod(resourceVersion="1"), 20))
+
+    def test_a_watch_that_is_refused_is_told(self, server, namespace):
+        """In the server's own words."""
+        path = PODS.format(namespace.name)
+        server.answers["GET", path] = (403, {"message": "you may not"})
+
+        with pytest.raises(Refused, match="you may not"):
+            list(namespace.watch("pods", pod(resourceVersion="1"), 20))
+
+
+def test_events_are_read_however_they_are_cut():
+    """A chunk may end within one."""
+    assert [{"a": 1}, {"b": 2}] == list(kube._lines([b'{"a"', b': 1}\n{"b": 2}', b"\n", b"{"]))
+
+
+EXIT_CODE = {"causes": [{"reason": "ExitCode", "message": "3"}]}
+FAILED = {"status": "Failure", "reason": "InternalError", "message": 'exec: "sh": not found'}
+
+
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({"status": "Success"}, 0),
+        ({"status": "Failure", "reason": "NonZeroExitCode", "details": EXIT_CODE}, 3),
+        ("", None),
+    ],
+)
+def test_a_commands_end_is_told_by_a_status_of_the_api(told, status):
+    """Where it has not ended, nothing is told."""
+    assert status == kube.exit_status(json.dumps(told) if told else "", "true", "web")
+
+
+@pytest.mark.parametrize("details", [{}, {"causes": [{"message": "exec failed"}]}])
+def test_a_command_that_was_not_started_has_no_exit_status(details):
+    """What the node's runtime says of it is kept."""
+    with pytest.raises(NotStarted, match="`sh` was not started in the pod web") as caught:
+        kube.exit_status(json.dumps({**FAILED, "details": details}), "sh", "web")
+
+    assert FAILED["message"] == caught.value.told
 
 
 @pytest.mark.parametrize(
