@@ -32,7 +32,7 @@ LATE_SECONDS = 60.0
 The kubelet looks at its containers once a second, and tells of them as it finds the time.
 """
 
-TRIES = 4
+TRIES = 6
 """How many pods are deleted at most until the end of one is told."""
 
 _SIGNAL = re.compile(r"signal \d+ \((SIG(?:TERM|QUIT|INT|HUP))\) received")
