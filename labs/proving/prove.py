@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,12 +61,19 @@ class Proof:
         return "" if self.passed or self.skipped else self.reason
 
 
+BESIDE_TRACK = "waiting"
+"""What the runs of the labs are called that are proved at the same time as the others."""
+
+Chosen = tuple[Path, str | None]
+"""A notebook, and the claim that alone is wanted of it; None for all."""
+
+
 def notebooks() -> list[Path]:
     """Return the labs, in the guide's order."""
     return sorted(LABS.glob("[0-9][0-9]-*.ipynb"))
 
 
-def select(words: Sequence[str]) -> list[tuple[Path, str | None]]:
+def select(words: Sequence[str]) -> list[Chosen]:
     """Return what to run: pairs of a notebook and a claim, or None for all claims of it.
 
     Raises:
@@ -75,7 +82,7 @@ def select(words: Sequence[str]) -> list[tuple[Path, str | None]]:
     labs = notebooks()
     if not words:
         return [(lab, None) for lab in labs if proved_in(lab, None)]
-    chosen: list[tuple[Path, str | None]] = []
+    chosen: list[Chosen] = []
     for word in words:
         chapter = [lab for lab in labs if word in (lab.stem[:2], lab.stem, lab.name)]
         if chapter:
@@ -117,12 +124,14 @@ def run_notebook(
     *,
     exchanged: bool = False,
     told: Callable[[Proof], None] = lambda _: None,
+    track: str = "",
 ) -> tuple[list[Proof], Any]:
     """Run a notebook; return a proof for each of its claims, and the executed notebook.
 
     Each proof is also `told` as soon as it is there; they are returned in the guide's order.
     A claim whose cells gave no result "could not be measured", with the error they ended in.
     The exercises are run with a whole notebook, unless its arms are exchanged.
+    A run that has a name by `PROVING_RUN` has the name of the `track` behind it.
     """
     import nbformat
 
@@ -132,7 +141,8 @@ def run_notebook(
     if only is not None or exchanged:
         needed = {claim.id for claim in wanted}
         content.cells = [cell for cell in content.cells if lanes.is_needed(cell, needed)]
-    run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
+    named = os.environ.get(RUN_VARIABLE)
+    run = "-".join(filter(None, (named, track))) if named else uuid.uuid4().hex[:12]
     kernels = lanes.split(content.cells, {claim.id for claim in wanted if claim.beside})
     proofs: dict[str, Proof] = {}
 
@@ -149,7 +159,7 @@ def run_notebook(
         return _environment(lane.run_name(run), exchanged)
 
     try:
-        lanes.run_all(kernels, content, environment_of, ran)
+        lanes.run_all(kernels, content, environment_of, ran, _stop_if_interrupted)
     finally:
         for lane in kernels:
             leftovers.remove(engine.find(start=False).docker, lane.run_name(run))
@@ -162,6 +172,69 @@ def run_notebook(
             reason = lane.why_missing(claim.id)
             tell(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
     return [proofs[claim.id] for claim in wanted], content
+
+
+def tracks(chosen: Sequence[Chosen]) -> tuple[list[Chosen], list[Chosen]]:
+    """Return what is run in turn, and what is run in turn at the same time.
+
+    These are the labs all of whose claims need a cluster: they mostly wait for it.
+    """
+    beside = [one for one in chosen if all(claim.needs_cluster for claim in proved_in(*one))]
+    others = [one for one in chosen if one not in beside]
+    return (others, beside) if others else (beside, [])
+
+
+def run_notebooks(
+    chosen: Sequence[Chosen], *, exchanged: bool = False, told: Callable[[Proof], None]
+) -> list[Proof]:
+    """Run notebooks, in two tracks where some mostly wait; return the proofs in the guide's order.
+
+    However this ends, by Ctrl-C perhaps, neither track goes on.
+    """
+    proofs: list[Proof] = []
+    telling = threading.Lock()
+
+    def tell(proof: Proof) -> None:
+        with telling:
+            told(proof)
+
+    def run(track: Sequence[Chosen], name: str = "") -> None:
+        for notebook, only in track:
+            _stop_if_interrupted()
+            found, _ = run_notebook(notebook, only, exchanged=exchanged, told=tell, track=name)
+            proofs.extend(found)
+
+    first, beside = tracks(chosen)
+    with _at_the_same_time(lambda: run(beside, BESIDE_TRACK)) if beside else nullcontext():
+        run(first)
+    order = list(claims.load())
+    return sorted(proofs, key=lambda proof: order.index(proof.claim.id))
+
+
+@contextmanager
+def _at_the_same_time(work: Callable[[], None]) -> Iterator[None]:
+    """Have work done in a thread of its own meanwhile; what ends either of them ends both."""
+    raised: list[BaseException] = []
+
+    def caught() -> None:
+        try:
+            work()
+        except BaseException as error:
+            raised.append(error)
+            _interrupted.set()
+
+    thread = threading.Thread(target=caught, name=BESIDE_TRACK)
+    thread.start()
+    try:
+        yield
+    except BaseException as error:
+        _interrupted.set()
+        thread.join()
+        first = next(iter(raised), error)
+        raise (error if isinstance(first, KeyboardInterrupt) else first) from None
+    thread.join()
+    if raised:
+        raise raised[0]
 
 
 def _is_left_out(cell: Any) -> bool:
@@ -210,11 +283,7 @@ HEADER = f"{'ID':<4} {'verdict':<22} {'bad':<32} {'good':<32} {'time':>7}"
 def labs(words: Sequence[str], *, junit: Path | None) -> int:
     """Prove the claims that are chosen and return how many do not hold."""
     print(HEADER)
-    proofs = [
-        proof
-        for notebook, only in select(words)
-        for proof in run_notebook(notebook, only, told=_tell)[0]
-    ]
+    proofs = run_notebooks(select(words), told=_tell)
     return _finish([(p, p.fault) for p in proofs], junit, "labs")
 
 
@@ -261,11 +330,7 @@ def _read_series(kept: Path, decided: Mapping[str, str]) -> dict[str, Any]:
 def teeth(words: Sequence[str], *, junit: Path | None) -> int:
     """Exchange the arms of the chosen claims; return how many do not fail for their own reason."""
     print(HEADER)
-    proofs = [
-        proof
-        for notebook, only in select(words)
-        for proof in run_notebook(notebook, only, exchanged=True, told=_tell_teeth)[0]
-    ]
+    proofs = run_notebooks(select(words), exchanged=True, told=_tell_teeth)
     return _finish([(proof, toothless(proof)) for proof in proofs], junit, "teeth")
 
 
@@ -462,6 +527,7 @@ def in_order(run: Callable[[], int]) -> int:
 
     Returns the exit status: 1 where any failed, 2 for an error, 130 for a Ctrl-C.
     """
+    _interrupted.clear()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
     try:
