@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -206,6 +207,7 @@ def run_of(monkeypatch):
         engine = SimpleNamespace(description=description)
         monkeypatch.setattr(bench.prepare, "engine_and_bases", lambda: engine)
         monkeypatch.setattr(prove, "run_notebook", run_notebook)
+        monkeypatch.setattr(bench.cluster, "for_run", lambda *_: nullcontext())
         monkeypatch.setattr(bench, "time_site", lambda: SiteTime(400.0, 900.0))
         monkeypatch.delenv(bench.NO_CACHE_VARIABLE, raising=False)
 

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import prepare, prove, spans
+from . import cluster, engine, prepare, prove, spans
 from .claims import load
 from .errors import ProvingError
 from .lab import NO_CACHE_VARIABLE
@@ -314,17 +314,22 @@ def _beside(name: str, seconds: float, target: float) -> str:
 
 
 def time_labs(words: Sequence[str]) -> tuple[list[LabTime], list[Span], int]:
-    """Run the labs that are chosen; return their times, the spans, and how many claims failed."""
+    """Run the labs that are chosen; return their times, the spans, and how many claims failed.
+
+    They are run one after the other, with one cluster for all: so each has its own time. `nox -s
+    labs` runs those that mostly wait for the cluster beside the others, and is over sooner.
+    """
     failed = 0
     with tempfile.TemporaryDirectory(prefix="proving-bench-") as folder:
         file = Path(folder) / "spans.jsonl"
         os.environ[spans.VARIABLE] = str(file)
         try:
-            for notebook, only in prove.select(words):
-                say(f"Running {notebook.stem}{f', {only}' if only else ''} …")
-                with span("lab", f"{notebook.stem}{f' ({only})' if only else ''}"):
-                    proofs, _ = prove.run_notebook(notebook, only, told=_tell)
-                failed += sum(not proof.passed for proof in proofs)
+            with cluster.for_run(engine.find, prove.needs_cluster(words)):
+                for notebook, only in prove.select(words):
+                    say(f"Running {notebook.stem}{f', {only}' if only else ''} …")
+                    with span("lab", f"{notebook.stem}{f' ({only})' if only else ''}"):
+                        proofs, _ = prove.run_notebook(notebook, only, told=_tell)
+                    failed += sum(not proof.passed for proof in proofs)
         finally:
             del os.environ[spans.VARIABLE]
         noted = spans.read(file)
@@ -388,7 +393,7 @@ def bench(words: Sequence[str], *, cold: bool, site: bool, json_file: Path | Non
     """Run and time what is chosen and print it; return how many claims failed."""
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     cores = os.cpu_count() or 1
-    engine = prepare.engine_and_bases()
+    found = prepare.engine_and_bases()
     if cold:
         os.environ[NO_CACHE_VARIABLE] = "1"
     labs, noted, failed = time_labs(words)
@@ -406,7 +411,7 @@ def bench(words: Sequence[str], *, cold: bool, site: bool, json_file: Path | Non
             "cold": cold,
             "cores": cores,
             "load_before": round(busy, 2),
-            "engine": engine.description.as_data(),
+            "engine": found.description.as_data(),
             "failed": failed,
             "labs": [
                 {**lab.whole.as_data(), "claims": [claim.as_data() for claim in lab.claims]}
