@@ -1,0 +1,151 @@
+"""What all ways to tell a report share: its words made harmless, its chapters, its facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .. import claims
+from ..claims import Verdict
+from ..show import setting_text
+from .findings import Check, Finding, Report
+from .text import printable
+
+SENTENCE = 2000
+"""How many characters of a sentence are told, which quotes at most a few names of an image."""
+
+SHOWN = 5
+"""How many places of a finding, or parts of a fact, are shown to a person; data has them all."""
+
+ORDER = (
+    Verdict.DOES_NOT_HOLD,
+    Verdict.COULD_NOT_BE_MEASURED,
+    Verdict.HOLDS,
+    Verdict.NOT_APPLICABLE,
+)
+"""The verdicts, the one to look at first in front."""
+
+
+def harmless(report: Report) -> Report:
+    """Return a report whose every text, names of values and facts included, is printable."""
+    return replace(
+        report,
+        subject=printable(report.subject),
+        findings=tuple(_harmless_finding(one) for one in report.findings),
+        facts=_harmless(report.facts),
+    )
+
+
+def _harmless_finding(finding: Finding) -> Finding:
+    return replace(
+        finding,
+        figure=printable(finding.figure, SENTENCE),
+        advice=printable(finding.advice, SENTENCE),
+        values=_harmless(finding.values),
+        places=tuple(map(printable, finding.places)),
+    )
+
+
+def _harmless(value: Any) -> Any:
+    """Return a value as JSON has it, with every text in it made printable."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {printable(str(name)): _harmless(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_harmless(one) for one in value]
+    if isinstance(value, set | frozenset):
+        return [_harmless(one) for one in sorted(value, key=str)]
+    return printable(value if isinstance(value, bytes) else str(value))
+
+
+def chapter_of(check: Check) -> str:
+    """Return the chapter of a check's first claim, such as `04-layer-size`; empty for none."""
+    known = claims.load()
+    return next((known[one].chapter for one in check.claims if one in known), "")
+
+
+def title_of(chapter: str) -> str:
+    """Return what a chapter is called: `4 · Layer size`."""
+    number, _, name = chapter.partition("-")
+    if not number.isdecimal():
+        return "Elsewhere"
+    return f"{int(number)} · {name.replace('-', ' ').capitalize()}"
+
+
+def page_of(claim_id: str) -> str:
+    """Return where the site tells of a claim: its chapter's page and the card's anchor.
+
+    The answer is empty for a claim that the guide does not have.
+    """
+    claim = claims.load().get(claim_id)
+    return f"chapters/{claim.chapter}.html#claim-{claim.id}" if claim else ""
+
+
+def link(site: str, claim_id: str) -> str:
+    """Return the address of a claim on a site; empty where either is not known."""
+    page = page_of(claim_id)
+    return f"{site.rstrip('/')}/{page}" if site and page else ""
+
+
+def by_chapter(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Return findings by chapter, in the guide's order; what to look at first is first in each."""
+    chapters: dict[str, list[Finding]] = {}
+    for finding in findings:
+        chapters.setdefault(chapter_of(finding.check), []).append(finding)
+    return {
+        chapter: sorted(chapters[chapter], key=lambda one: ORDER.index(one.verdict))
+        for chapter in sorted(chapters, key=lambda slug: slug or "~")
+    }
+
+
+_TALLIED = {
+    Verdict.DOES_NOT_HOLD: "do not hold",
+    Verdict.HOLDS: "hold",
+    Verdict.NOT_APPLICABLE: "not applicable",
+    Verdict.COULD_NOT_BE_MEASURED: "could not be measured",
+}
+
+
+def tally(report: Report) -> str:
+    """Return how many checks came to which verdict, in words."""
+    counts = {verdict: len(report.of(verdict)) for verdict in ORDER}
+    told = [
+        f"{count} {verdict if count == 1 else _TALLIED[verdict]}"
+        for verdict, count in counts.items()
+        if count
+    ]
+    return f"Of {len(report.findings)} checks: {', '.join(told)}" if told else "No check was made"
+
+
+def shortened(parts: Sequence[str], shown: int = SHOWN) -> list[str]:
+    """Return the first of many parts, and how many there are beyond."""
+    if len(parts) <= shown + 1:
+        return list(parts)
+    return [*parts[:shown], f"and {len(parts) - shown} more"]
+
+
+def facts_of(report: Report) -> list[tuple[str, str]]:
+    """Return a report's facts for people: each one's name, and its value with the unit."""
+    told = ((_term(name), _fact(name, value)) for name, value in report.facts.items())
+    return [(term, fact) for term, fact in told if fact]
+
+
+def _term(name: str) -> str:
+    words = re.sub("_(seconds|bytes)$", "", name).replace("_", " ").replace("-", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _fact(name: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        parts = [f"{_term(key)} {_fact(key, one)}" for key, one in value.items()]
+        return ", ".join(shortened(parts))
+    if isinstance(value, list | tuple):
+        return ", ".join(shortened([told for one in value if (told := _fact(name, one))]))
+    return setting_text(name, value)
