@@ -1,0 +1,107 @@
+"""The scorecard of an audit as HTML: a card as the claims have it, in a notebook or on a page.
+
+Notebooks strip style sheets and scripts, so these are plain tables that read well without either.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from ..show import duration_text, verdict_text
+from .findings import Check, Finding, Report
+from .telling import by_chapter, facts_of, harmless, link, shortened, tally, title_of
+
+_LEFT = ' style="text-align:left"'
+_STYLE = """
+:root { color-scheme: light dark; --bad: #b4480c; --good: #0b6f8c; --line: #d5dade; }
+@media (prefers-color-scheme: dark) { :root { --bad: #ff9f68; --good: #6cc7e0; --line: #3b4045; } }
+body { margin: 2rem auto; padding: 0 1rem; max-width: 60em; line-height: 1.45;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+table { width: 100%; border-collapse: collapse; margin: 1em 0 2em; }
+caption { text-align: left; font-size: 1.15em; font-weight: 700; padding: 0.4em 0; }
+th, td { text-align: left; vertical-align: top; padding: 0.4em 0.6em 0.4em 0;
+  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+th:first-child { width: 22%; }
+tbody th { font-weight: 500; }
+.pg-verdict { font-weight: 700; }
+[data-verdict="holds"] .pg-verdict { color: var(--good); }
+[data-verdict="does not hold"] .pg-verdict { color: var(--bad); }
+dl { display: grid; grid-template-columns: minmax(8em, max-content) 1fr; gap: 0.15em 1em; }
+dd { margin: 0; overflow-wrap: anywhere; }
+"""
+
+
+def card(report: Report, site: str = "") -> str:
+    """Return the scorecard of a report as HTML; claims are links where a `site` is given."""
+    report = harmless(report)
+    parts = [
+        f"<p><strong>The audit of {escape(report.subject)}</strong> "
+        f"<span>took {duration_text(report.seconds)}</span></p>",
+        _facts(report),
+        f"<p>{escape(tally(report))}.</p>",
+        _first(report),
+        *(
+            _chapter(title_of(chapter), findings, site)
+            for chapter, findings in by_chapter(report.findings).items()
+        ),
+    ]
+    return '<div class="pg-card pg-audit">\n' + "\n".join(filter(None, parts)) + "\n</div>"
+
+
+def page(report: Report, site: str = "") -> str:
+    """Return the scorecard as a page of its own, which loads nothing."""
+    subject = escape(harmless(report).subject)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>The audit of {subject}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"{card(report, site)}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _facts(report: Report) -> str:
+    items = "\n".join(
+        f"<dt>{escape(term)}</dt><dd>{escape(fact)}</dd>" for term, fact in facts_of(report)
+    )
+    return f"<dl>\n{items}\n</dl>" if items else ""
+
+
+def _first(report: Report) -> str:
+    items = "\n".join(
+        f"<li><strong>{escape(one.check.id)}</strong>: {escape(one.advice or one.figure)}</li>"
+        for one in report.first()
+    )
+    return f"<p><strong>To fix first</strong></p>\n<ol>\n{items}\n</ol>" if items else ""
+
+
+def _chapter(title: str, findings: list[Finding], site: str) -> str:
+    rows = "\n".join(_row(finding, site) for finding in findings)
+    return (
+        f'<table class="pg-also"><caption>Chapter {escape(title)}</caption>\n'
+        f'<thead><tr><th scope="col"{_LEFT}>Check</th><th scope="col"{_LEFT}>Verdict</th>'
+        f'<th scope="col"{_LEFT}>Found</th><th scope="col"{_LEFT}>What to do</th></tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody></table>"
+    )
+
+
+def _row(finding: Finding, site: str) -> str:
+    check = finding.check
+    verdict = escape(finding.verdict)
+    places = "".join(f"<br><code>{escape(place)}</code>" for place in shortened(finding.places))
+    return (
+        f'<tr data-verdict="{verdict}">'
+        f'<th scope="row"{_LEFT}>{escape(check.question)}'
+        f'<br><small class="pg-what" style="font-weight:normal">{escape(check.id)} · '
+        f"{_claims(check, site)}</small></th>"
+        f'<td data-label="Verdict"{_LEFT}><span class="pg-verdict">'
+        f"{escape(verdict_text(finding.verdict))}</span></td>"
+        f'<td data-label="Found"{_LEFT}>{escape(finding.figure)}{places}</td>'
+        f'<td data-label="What to do"{_LEFT}>{escape(finding.advice)}</td></tr>'
+    )
+
+
+def _claims(check: Check, site: str) -> str:
+    return " ".join(
+        f'<a href="{escape(address)}">{escape(one)}</a>' if address else escape(one)
+        for one, address in ((one, link(site, one)) for one in check.claims)
+    )
