@@ -1,0 +1,47 @@
+"""The progress of an audit on standard error: bars on a terminal, sentences anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+from ..system import say
+from .text import printable
+
+
+class Bars:
+    """Bars that are gone when the work is done; they may move from several threads."""
+
+    def __init__(self, console: Console) -> None:
+        self._terminal = console.is_terminal
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(ratio=1)),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            expand=True,
+            disable=not self._terminal,
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[Bars]:
+        """Show the bars for as long as the block runs."""
+        with self._progress:
+            yield self
+
+    @contextmanager
+    def task(self, what: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
+        """Show a bar while the block runs; what it gives moves the bar on by so many units."""
+        told = printable(what)
+        if not self._terminal:
+            say(f"{told} …")
+        task = self._progress.add_task(told, total=total)
+        try:
+            yield lambda units: self._progress.advance(task, units)
+        finally:
+            self._progress.remove_task(task)
