@@ -1,0 +1,545 @@
+"""What is said of a run in a cage: from what was seen to a finding, without an engine."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..claims import Value, Verdict, humanize
+from ..container import KILLED, Process, Stop
+from .cage import Up, plain
+from .catalogue import CHECKS
+from .findings import Finding
+
+READY_PATHS = (
+    "/healthz",
+    "/health",
+    "/readyz",
+    "/ready",
+    "/readiness",
+    "/-/ready",
+    "/-/healthy",
+    "/actuator/health/readiness",
+    "/actuator/health",
+    "/status",
+    "/ping",
+    "/livez",
+    "/live",
+    "/liveness",
+)
+"""Where servers usually tell whether they are well, the more telling names first."""
+
+_LIVE_ALONE = ("/livez", "/live", "/liveness", "/ping")
+
+SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "mksh", "busybox"})
+INITS = frozenset(
+    {"tini", "tini-static", "dumb-init", "docker-init", "catatonit", "s6-svscan", "pid1"}
+)
+SMALL_BYTES = 2**20
+"""What may be left in places for passing files without being called a write."""
+
+_PASSING = ("/tmp/", "/run/", "/var/run/", "/var/tmp/", "/dev/")  # noqa: S108
+_LOG_FILE = re.compile(r"(^|/)logs?/|\.log(\.\d+)?$|(^|/)(access|error)[._-]?log$")
+_NOT_LOGS = frozenset({"wtmp", "btmp", "lastlog", "faillog"})
+_SHOWN = 8
+
+_NO_SETTING = re.compile(
+    r"^(PATH|HOME|HOSTNAME|USER|SHELL|TERM|PWD|SHLVL|TZ|LANG|LANGUAGE|LC_\w+|GPG_KEYS?|EDITOR|PAGER"
+    r"|DEBIAN_FRONTEND|PYTHON\w*|PIP_\w+|VIRTUAL_ENV|UV_\w+|NODE_VERSION|YARN_VERSION|NODE_PATH"
+    r"|NPM_CONFIG_\w+|JAVA_HOME|JAVA_TOOL_OPTIONS|JDK_\w+|GOPATH|GOROOT|GOTOOLCHAIN|GEM_HOME"
+    r"|BUNDLE_\w+|RUSTUP_HOME|CARGO_HOME|LD_LIBRARY_PATH|\w*_VERSION|\w*_SHA(1|256|512)|\w*_RELEASE"
+    r"|\w*_CHECKSUM|\w*_DOWNLOAD_URL|container)$"
+)
+"""Variables that base images declare, for their tools and not for an application."""
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What became of two requests that were under way when TERM came.
+
+    Of the one, only the first lines had been sent; of the other all. `whole_was_under_way` says
+    whether that one had not been answered by then. Their statuses are 0 where no answer came.
+    `usual` is the status of the path before. `stop` is how the container ended.
+    """
+
+    usual: int
+    begun: int
+    whole: int
+    whole_was_under_way: bool
+    path: str
+    port: int
+    stop: Stop
+
+
+@dataclass(frozen=True)
+class Answered:
+    """When a path of a port first answered, and when first well; seconds since the start."""
+
+    port: int
+    path: str
+    first_seconds: float
+    first_status: int
+    well_seconds: float | None
+
+
+class Without(StrEnum):
+    """What an image does without one of its settings."""
+
+    NAMED = "it ends and names it"
+    UNNAMED = "it ends and does not name it"
+    LATE = "it comes up and then fails"
+    HANGS = "it neither ends nor comes up"
+    NOT_NEEDED = "it does the same"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting that was taken away, and what came of it; `told` are last words or a status."""
+
+    name: str
+    outcome: Without
+    seconds: float
+    told: str = ""
+
+
+def missing(check_id: str, reason: str, *, applicable: bool = True) -> Finding:
+    """Return the finding of a check that could not be made, or that has nothing to be made on."""
+    verdict = Verdict.COULD_NOT_BE_MEASURED if applicable else Verdict.NOT_APPLICABLE
+    return Finding(CHECKS[check_id], verdict, reason)
+
+
+def is_setting(name: str) -> bool:
+    """Tell whether a variable may be a setting of an application, by its name."""
+    return not _NO_SETTING.match(name)
+
+
+def is_log(path: str) -> bool:
+    """Tell whether a path looks like that of a log."""
+    return bool(_LOG_FILE.search(path)) and posixpath.basename(path) not in _NOT_LOGS
+
+
+def pid_1(first: Sequence[Process], second: Sequence[Process]) -> Finding:
+    """Judge who is PID 1, from two looks that are a second or more apart.
+
+    A shell, or a script of one, stands before the application where it has the same child at both
+    looks. One whose children come and go is the application itself.
+    """
+    one = _by_pid(second, 1)
+    if one is None:
+        return missing("pid-1", "The container's first process could not be seen.")
+    name = _name(one)
+    values: dict[str, Value] = {"comm": plain(one.comm, 40), "processes": len(second)}
+    under = _by_pid(second, _lasting_child(first, second, 1) or 0)
+    if _is_init(one) and under is not None:
+        shown, waiter = f"the init {name}, and under it {_name(under)}", under
+        behind = _by_pid(second, _lasting_child(first, second, under.pid) or 0)
+    else:
+        shown, waiter, behind = name, one, under
+    if _is_shell(waiter) and behind is not None:
+        who = "a shell" if waiter.comm in SHELLS else "a script of a shell"
+        place = f"PID {waiter.pid}"
+        return _no(
+            "pid-1",
+            f"{place} is {who} ({_told(waiter)}), which waits for {_told(behind)}.",
+            "Write the command in exec form, a list of words, and end a script that starts the "
+            'application by `exec "$@"`.',
+            {**values, "waits_for": plain(behind.comm, 40)},
+        )
+    return _yes("pid-1", f"PID 1 is {shown}.", values)
+
+
+def stops(stop: Stop, grace_seconds: float) -> Finding:
+    """Judge a graceful stop: whether SIGKILL was needed, and how much of the grace it took."""
+    values: dict[str, Value] = {
+        "stop_seconds": round(stop.seconds, 2),
+        "exit_status": stop.exit_status,
+        "signal": stop.signal,
+        "killed": stop.killed,
+    }
+    signal = _signal(stop.signal)
+    if stop.killed or stop.exit_status == KILLED:
+        return _no(
+            "stops",
+            f"{signal} did not end it: SIGKILL did after {stop.seconds:.1f} s, exit status "
+            f"{stop.exit_status}.",
+            "Handle TERM in the application, as its first process or behind an init that passes "
+            "the signal on.",
+            values,
+        )
+    figure = f"It ended {stop.seconds:.1f} s after {signal}, with exit status {stop.exit_status}."
+    if stop.seconds > grace_seconds / 2:
+        return _no(
+            "stops",
+            figure,
+            f"Idle as it is, it takes more than half of the {grace_seconds:.0f} s that it is "
+            "given; find what it waits for.",
+            values,
+        )
+    return _yes("stops", figure, values)
+
+
+def drains(seen: Drained, grace_seconds: float) -> Finding:
+    """Judge what became of requests that were under way when TERM came."""
+    stop = seen.stop
+    values: dict[str, Value] = {
+        "begun_request_status": seen.begun,
+        "whole_request_status": seen.whole,
+        "whole_request_was_under_way": seen.whole_was_under_way,
+        "stop_seconds": round(stop.seconds, 2),
+        "port": seen.port,
+    }
+    done = (
+        f"Of a request for {plain(seen.path, 60)} on port {seen.port} the first lines had been "
+        f"sent when {_signal(stop.signal)} came, and the rest was sent 1 s later or more"
+    )
+    whole = "; another one, sent in full, was waiting for its answer" * seen.whole_was_under_way
+    answers = [_answer("it", seen.begun, seen.usual)]
+    if seen.whole_was_under_way:
+        answers.append(_answer("the full one", seen.whole, seen.usual))
+    figure = f"{done}{whole}: {', '.join(answers)}."
+    good = [seen.begun == seen.usual]
+    if seen.whole_was_under_way:
+        good = [seen.whole == seen.usual]  # what was sent in full decides
+    if stop.killed and all(good):
+        return missing(
+            "drains",
+            f"It takes no notice of {_signal(stop.signal)}, goes on answering, and is killed after "
+            f"{grace_seconds:.0f} s: so nothing is told of how it drains.",
+        )
+    if all(good):
+        return _yes("drains", figure, values)
+    return _no(
+        "drains",
+        figure,
+        "On TERM, take no more connections, answer what is under way, and end then.",
+        values,
+    )
+
+
+def reaps(orphans: Sequence[int], processes: Sequence[Process]) -> Finding:
+    """Judge whether orphans, which have ended, are still in the list of processes."""
+    if not orphans:
+        return missing("reaps", "No orphan could be made in its PID namespace.")
+    left = {process.pid: process for process in processes}
+    held = [pid for pid in orphans if pid in left]
+    if any(not left[pid].is_zombie for pid in held):
+        return missing("reaps", "The orphans that were made had not ended when it was looked.")
+    one = left.get(1)
+    name = f" ({_told(one)})" if one else ""
+    values: dict[str, Value] = {"orphans": len(orphans), "zombies": len(held)}
+    if held:
+        return _no(
+            "reaps",
+            f"{len(held)} of {len(orphans)} orphans that had ended were left as zombies by PID 1"
+            f"{name}.",
+            "If it starts processes that start others, put an init such as tini before it, or let "
+            "the pod share its process namespace.",
+            values,
+        )
+    figure = f"PID 1{name} has collected all {len(orphans)} orphans."
+    return _yes("reaps", figure, values)
+
+
+def logs(
+    log_bytes: int, before: Mapping[str, int], after: Mapping[str, int], asked: int, bound: int
+) -> Finding:
+    """Judge where a log goes: its bytes on stdout and stderr against files that look like logs.
+
+    `before` and `after` are the sizes of such files before requests and after them.
+    """
+    grown = {path: size - before.get(path, 0) for path, size in after.items()}
+    files = {path: size for path, size in after.items() if size}
+    growing = sum(grown[path] for path in files if grown[path] > 0)
+    values: dict[str, Value] = {
+        "log_bytes": log_bytes,
+        "file_bytes": sum(files.values()),
+        "file_bytes_of_requests": growing,
+        "requests": asked,
+    }
+    least = "at least " if log_bytes >= bound * 0.45 else ""
+    out = f"{least}{humanize(log_bytes, 'B')} on standard output and error"
+    after_requests = f", {growing} of the bytes after {asked} requests" if growing and asked else ""
+    if files:
+        return _no(
+            "logs",
+            f"It writes {humanize(sum(files.values()), 'B')} into files that look like logs"
+            f"{after_requests}, and {out}.",
+            "Have it log to standard output and error, or link the files to /dev/stdout and "
+            "/dev/stderr when the image is built.",
+            values,
+            _shown(files),
+        )
+    if not log_bytes:
+        return missing("logs", "It has logged nothing, neither to its output nor into files.")
+    return _yes("logs", f"It writes {out}, and no file that looks like a log.", values)
+
+
+def foreground(up: Up, ports: Sequence[int]) -> Finding:
+    """Judge whether the command stays: one that daemonizes ends well, having opened a port.
+
+    `ports` are those that the image exposes.
+    """
+    values: dict[str, Value] = {"seconds": round(up.seconds, 2)}
+    if up.is_up:
+        return _yes("foreground", f"It still runs {up.seconds:.1f} s after its start.", values)
+    if not up.has_ended:
+        return missing("foreground", up.fault)
+    values["exit_status"] = up.exit_status or 0
+    if up.exit_status == 0 and (up.listened or ports):
+        opened = "had opened" if up.listened else "exposes"
+        numbers = ", ".join(map(str, up.listened or ports))
+        return _no(
+            "foreground",
+            f"It ended with status 0 after {up.seconds:.1f} s, though it {opened} port {numbers}: "
+            "a server that it starts in the background ends with it.",
+            "Start the server in the foreground, by its own option (`daemon off;`, `-D FOREGROUND`,"
+            " `--nodaemon`), not by a service script.",
+            values,
+        )
+    if up.exit_status == 0:
+        return missing("foreground", IS_A_JOB, applicable=False)
+    return missing("foreground", up.fault)
+
+
+IS_A_JOB = "Its command ends by itself with status 0 and opens no port: it is a job, or a tool."
+
+
+def starts(check_id: str, up: Up, *, how: str, usual: int = 0, now: int = 0) -> Finding:
+    """Judge a start under a limit, which `how` tells; without the limit it comes up.
+
+    `usual` is the status with which it answers without the limit, `now` that under it; both are 0
+    where it speaks no HTTP.
+    """
+    values: dict[str, Value] = {"starts": up.is_up, "seconds": round(up.seconds, 2)}
+    if up.exit_status is not None:
+        values["exit_status"] = up.exit_status
+    advice = _ADVICE_ON_LIMITS[check_id]
+    if up.is_up and usual and usual < 500 and not 0 < now < 500:
+        told = f"answers with status {now}" if now else "does not answer"
+        return _no(check_id, f"{how}, it starts and {told}; usually it is {usual}.", advice, values)
+    if up.is_up:
+        sign = f" ({up.told_by})" if up.told_by else ""
+        return _yes(check_id, f"{how}, it is up after {up.seconds:.1f} s{sign}.", values)
+    return _no(check_id, f"{how}, it does not start. {up.fault}", advice, values)
+
+
+_ADVICE_ON_LIMITS = {
+    "read-only-root": "Have it write into an emptyDir or a volume alone, and mount that.",
+    "any-user": "Let it run as a user given by number, listen above 1023, and make what it must "
+    "write writable for that user or its group.",
+    "no-capabilities": "Start it as the user that it is to run as, so that it needs no capability "
+    "to change its user or its files.",
+}
+
+
+def writes(
+    sizes: Mapping[str, int], *, layer_bytes: int, seconds: float, asked: int, seen: int
+) -> Finding:
+    """Judge what a container has left in its writable layer: files with their sizes in bytes.
+
+    `seen` is how many paths have changed; only so many of them were looked at.
+    Small files in places for passing ones (/tmp, /run) are told, and are no fault.
+    """
+    lasting = {path: size for path, size in sizes.items() if not path.startswith(_PASSING)}
+    values: dict[str, Value] = {
+        "written_bytes": layer_bytes,
+        "files": len(sizes),
+        "lasting_files": len(lasting),
+        "changed_paths": seen,
+        "seconds": round(seconds, 1),
+    }
+    when = f"within {seconds:.0f} s" + (f" and {asked} requests" if asked else "")
+    if not sizes and layer_bytes < SMALL_BYTES:
+        return _yes("writes", f"It has written no file {when}.", values)
+    number = f"{len(sizes)} file{'s' * (len(sizes) != 1)}"
+    told = f"It has written {number} ({humanize(layer_bytes, 'B')} in its layer) {when}"
+    if not lasting and layer_bytes < SMALL_BYTES:
+        return _yes("writes", f"{told}, all in /tmp or /run.", values, _shown(sizes))
+    return _no(
+        "writes",
+        f"{told}, {len(lasting)} of them outside of /tmp and /run.",
+        "Give what it writes a volume or an emptyDir: what lies in its layer is lost with it, and "
+        "counts as the pod's ephemeral storage.",
+        values,
+        _shown(lasting or sizes),
+    )
+
+
+def readiness(answers: Sequence[Answered], *, any_path_answers: bool, ports: str) -> Finding:
+    """Judge whether a usual path tells of readiness, and not before anything else answers.
+
+    `answers` are those of the usual paths, and of `/`. A server that answers any path alike tells
+    nothing by these.
+    """
+    roots = [one.first_seconds for one in answers if one.path == "/" and one.first_status < 500]
+    usual = [one for one in answers if one.path != "/" and one.well_seconds is not None]
+    if any_path_answers:
+        return missing(
+            "readiness",
+            "It answers any path well, also one that does not exist, so the usual ones tell "
+            "nothing of whether it is ready.",
+        )
+    if not usual:
+        return _no(
+            "readiness",
+            f"None of {len(READY_PATHS)} usual paths answers well on port {ports}.",
+            "Give it a path that answers with 200 when it can serve and with 503 until then, and "
+            "name that in the readiness probe.",
+            {"ready_paths": 0},
+        )
+    order = {path: number for number, path in enumerate(READY_PATHS)}
+    best = min(usual, key=lambda one: order.get(one.path, len(order)))
+    well = best.well_seconds or 0.0
+    values: dict[str, Value] = {
+        "ready_paths": len(usual),
+        "ready_path": best.path,
+        "port": best.port,
+        "ready_seconds": round(well, 2),
+    }
+    figure = f"{best.path} on port {best.port} answers well {well:.1f} s after the start"
+    places = tuple(one.path for one in usual)
+    if best.path in _LIVE_ALONE:
+        return _no(
+            "readiness",
+            f"{figure}; that tells whether it lives, and no usual path tells whether it is ready.",
+            "Give it a second path, which answers with 503 until it can serve.",
+            values,
+            places,
+        )
+    if best.first_status >= 500:
+        figure += f", and with {best.first_status} from {best.first_seconds:.1f} s on"
+    if not roots:
+        return _yes("readiness", f"{figure}; / does not answer.", values, places)
+    answered = min(roots)
+    values["answered_seconds"] = round(answered, 2)
+    if well < answered - 0.5:
+        return _no(
+            "readiness",
+            f"{figure}, and / only after {answered:.1f} s: it is called ready too soon.",
+            "Let the path answer with 503 until everything else can be served.",
+            values,
+            places,
+        )
+    return _yes("readiness", f"{figure}; / answers after {answered:.1f} s.", values, places)
+
+
+def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
+    """Judge what an image does without each of its settings.
+
+    `path` is what was asked of one that came up all the same: one that somebody has named, or `/`,
+    or nothing. `left_out` is how many settings were not tried.
+    """
+    faults = [one for one in tried if one.outcome not in (Without.NAMED, Without.NOT_NEEDED)]
+    needed = [one for one in tried if one.outcome is Without.NAMED]
+    values: dict[str, Value] = {
+        "tried": len(tried),
+        "needed": len(needed) + len(faults),
+        "fail_late": sum(one.outcome in (Without.LATE, Without.HANGS) for one in tried),
+        "left_out": left_out,
+    }
+    more = f" {left_out} more were not tried." if left_out else ""
+    places = tuple(plain(one.name, 60) for one in (faults or tried))[:_SHOWN]
+    if faults:
+        told = "; ".join(
+            f"without {plain(one.name, 60)}, {one.outcome}" + (f" ({one.told})" * bool(one.told))
+            for one in faults[:3]
+        )
+        return _no(
+            "settings",
+            f"Of {len(tried)} settings that were taken away one by one: {told}.{more}",
+            "Read all settings at the start, and end with a sentence that names those missing.",
+            values,
+            places,
+        )
+    if needed:
+        longest = max(one.seconds for one in needed)
+        return _yes(
+            "settings",
+            f"Without {len(needed)} of {len(tried)} settings it ends within {longest:.1f} s and "
+            f"names what is missing; the others it does not need.{more}",
+            values,
+            places,
+        )
+    if path not in ("", "/"):
+        return _yes(
+            "settings",
+            f"Without any of {len(tried)} settings it comes up and answers {plain(path, 60)} as "
+            f"before: it has defaults.{more}",
+            values,
+            places,
+        )
+    return missing(
+        "settings",
+        f"It comes up without any of {len(tried)} settings ({', '.join(places)}). Whether it fails "
+        f"later is not to be seen: name a path that needs them.{more}",
+    )
+
+
+def _yes(
+    check_id: str, figure: str, values: Mapping[str, Value], places: tuple[str, ...] = ()
+) -> Finding:
+    return Finding(CHECKS[check_id], Verdict.HOLDS, figure, values=values, places=places)
+
+
+def _no(
+    check_id: str,
+    figure: str,
+    advice: str,
+    values: Mapping[str, Value],
+    places: tuple[str, ...] = (),
+) -> Finding:
+    return Finding(CHECKS[check_id], Verdict.DOES_NOT_HOLD, figure, advice, values, places)
+
+
+def _answer(who: str, status: int, usual: int) -> str:
+    if status == usual:
+        return f"{who} was answered with {status}"
+    return f"{who} was answered with {status} instead of {usual}" if status else f"{who} was cut"
+
+
+def _signal(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _shown(sizes: Mapping[str, int]) -> tuple[str, ...]:
+    largest = sorted(sizes, key=lambda path: (-sizes[path], path))[:_SHOWN]
+    return tuple(f"{plain(path, 120)} ({humanize(sizes[path], 'B')})" for path in largest)
+
+
+def _by_pid(processes: Sequence[Process], pid: int) -> Process | None:
+    return next((one for one in processes if one.pid == pid), None)
+
+
+def _lasting_child(first: Sequence[Process], second: Sequence[Process], pid: int) -> int | None:
+    """Return a living child of a process that both looks have seen, or None."""
+    before = {one.pid for one in first if one.ppid == pid}
+    lasting = [
+        one.pid for one in second if one.ppid == pid and one.pid in before and not one.is_zombie
+    ]
+    return min(lasting, default=None)
+
+
+def _name(process: Process) -> str:
+    return plain(process.comm, 40) or f"PID {process.pid}"
+
+
+def _told(process: Process) -> str:
+    return plain(process.args, 60) or _name(process)
+
+
+def _is_init(process: Process) -> bool:
+    return process.comm in INITS
+
+
+def _is_shell(process: Process) -> bool:
+    """Tell whether a process is a shell, or a script that one runs."""
+    program = posixpath.basename(process.args.partition(" ")[0]).removeprefix("-")
+    return process.comm in SHELLS or program in SHELLS
