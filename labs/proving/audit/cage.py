@@ -39,6 +39,9 @@ _HOLD_SECONDS = 0.4
 """How long after the first sign a container has to be still there to be up."""
 
 _WATCH_SECONDS = 0.5
+_LINE_OVERHEAD = 70
+"""What the engine stores with each line of a log: the stream's name, the time, and punctuation."""
+
 _LINES = 3
 _LINE_LENGTH = 160
 
@@ -64,7 +67,8 @@ done
 
 ASK = r"""
 ask() {
-  local port=$1 path=$2 host status=
+  local port=$1 path=$2 host
+  status=
   for host in 127.0.0.1 ::1; do
     { exec 3<>"/dev/tcp/$host/$port"; } 2>/dev/null || continue
     printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: audit\r\nConnection: close\r\n\r\n' \
@@ -191,6 +195,11 @@ def plain(text: str, length: int = _LINE_LENGTH) -> str:
     clean = "".join(letter if letter.isprintable() else " " for letter in text)
     clean = " ".join(clean.split())
     return clean if len(clean) <= length else clean[: length - 1] + "…"
+
+
+def after(seconds: float) -> str:
+    """Return when something came, in words."""
+    return "at once" if seconds < 0.1 else f"after {seconds:.1f} s"
 
 
 def last_lines(log: str) -> str:
@@ -454,6 +463,13 @@ class Cage:
         """Return what is kept of its log, which is bounded."""
         return self.app.log_text()
 
+    def logged(self) -> tuple[int, bool]:
+        """Return how many bytes of its log the engine has kept, and whether those are all."""
+        with talking_to(self.lab.engine):
+            kept = bytes(self.app.get_wrapped_container().logs())
+        stored = len(kept) + _LINE_OVERHEAD * kept.count(b"\n")
+        return len(kept), stored < self.limits.log_bytes * 0.4
+
     def written_bytes(self) -> int:
         """Return how many bytes its writable layer holds, as the engine counts them."""
         with talking_to(self.lab.engine):
@@ -569,7 +585,7 @@ class Cage:
     def _ended(self, state: Mapping[str, Any], listened: tuple[int, ...]) -> Up:
         status, seconds = int(state["ExitCode"]), self._seconds(state)
         log = last_lines(self.log_text())
-        fault = f"It ended with status {status} after {seconds:.1f} s, before it was up."
+        fault = f"It ended with status {status} {after(seconds)}, before it was up."
         if reason := self.ended_by_us(state):
             fault = reason
         elif "exec format error" in log:

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from ..claims import Value, Verdict, humanize
 from ..container import KILLED, Process, Stop
-from .cage import Up, plain
+from .cage import Up, after, plain
 from .catalogue import CHECKS
 from .findings import Finding
 
@@ -214,7 +214,8 @@ def drains(seen: Drained, grace_seconds: float) -> Finding:
     return _no(
         "drains",
         figure,
-        "On TERM, take no more connections, answer what is under way, and end then.",
+        "When told to stop, take no more connections, answer what is under way, and end then; some "
+        "servers do so on another signal, which STOPSIGNAL names (nginx on QUIT).",
         values,
     )
 
@@ -244,11 +245,17 @@ def reaps(orphans: Sequence[int], processes: Sequence[Process]) -> Finding:
 
 
 def logs(
-    log_bytes: int, before: Mapping[str, int], after: Mapping[str, int], asked: int, bound: int
+    log_bytes: int,
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+    asked: int,
+    *,
+    all_kept: bool = True,
 ) -> Finding:
     """Judge where a log goes: its bytes on stdout and stderr against files that look like logs.
 
-    `before` and `after` are the sizes of such files before requests and after them.
+    `before` and `after` are the sizes of such files before requests and after them. Where the
+    engine has not kept all of the log, its bytes are those that it has kept.
     """
     grown = {path: size - before.get(path, 0) for path, size in after.items()}
     files = {path: size for path, size in after.items() if size}
@@ -259,7 +266,7 @@ def logs(
         "file_bytes_of_requests": growing,
         "requests": asked,
     }
-    least = "at least " if log_bytes >= bound * 0.45 else ""
+    least = "" if all_kept else "at least "
     out = f"{least}{humanize(log_bytes, 'B')} on standard output and error"
     after_requests = f", {growing} of the bytes after {asked} requests" if growing and asked else ""
     if files:
@@ -293,7 +300,7 @@ def foreground(up: Up, ports: Sequence[int]) -> Finding:
         numbers = ", ".join(map(str, up.listened or ports))
         return _no(
             "foreground",
-            f"It ended with status 0 after {up.seconds:.1f} s, though it {opened} port {numbers}: "
+            f"It ended with status 0 {after(up.seconds)}, though it {opened} port {numbers}: "
             "a server that it starts in the background ends with it.",
             "Start the server in the foreground, by its own option (`daemon off;`, `-D FOREGROUND`,"
             " `--nodaemon`), not by a service script.",
@@ -519,12 +526,12 @@ def _by_pid(processes: Sequence[Process], pid: int) -> Process | None:
 
 
 def _lasting_child(first: Sequence[Process], second: Sequence[Process], pid: int) -> int | None:
-    """Return a living child of a process that both looks have seen, or None."""
+    """Return the youngest living child of a process that both looks have seen, or None."""
     before = {one.pid for one in first if one.ppid == pid}
     lasting = [
         one.pid for one in second if one.ppid == pid and one.pid in before and not one.is_zombie
     ]
-    return min(lasting, default=None)
+    return max(lasting, default=None)
 
 
 def _name(process: Process) -> str:
