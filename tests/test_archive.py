@@ -31,7 +31,7 @@ STACK = (BASE, EMPTY, MIDDLE, LAST)
 @pytest.fixture(autouse=True)
 def kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Have a folder of our own for what layers were found to weigh."""
-    monkeypatch.setattr(archive._Kept.__init__, "__defaults__", (tmp_path / "kept",))
+    monkeypatch.setattr(archive.Kept.__init__, "__defaults__", (tmp_path / "kept",))
     return tmp_path / "kept"
 
 
@@ -278,7 +278,7 @@ import json, re, sys
 from pathlib import Path
 from archives import Big
 from proving import archive, layers
-archive._Kept.__init__.__defaults__ = (Path(sys.argv[1]),)
+archive.Kept.__init__.__defaults__ = (Path(sys.argv[1]),)
 sent = 0
 def save():
     global sent

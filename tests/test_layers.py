@@ -446,7 +446,7 @@ class TestRead:
 
     @pytest.fixture(autouse=True)
     def _kept(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr(archive._Kept.__init__, "__defaults__", (tmp_path,))
+        monkeypatch.setattr(archive.Kept.__init__, "__defaults__", (tmp_path,))
 
     def read(self, settings: dict[str, Any], of_base: int = 1) -> Contents:
         """Read the layers, as an image with a configuration."""

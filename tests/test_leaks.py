@@ -24,7 +24,7 @@ STATEMENT = {
 @pytest.fixture(autouse=True)
 def kept(monkeypatch, tmp_path):
     """Have a folder of our own for what layers were found to weigh."""
-    monkeypatch.setattr(archive._Kept.__init__, "__defaults__", (tmp_path / "kept",))
+    monkeypatch.setattr(archive.Kept.__init__, "__defaults__", (tmp_path / "kept",))
 
 
 def told(content, token=TOKEN):

@@ -40,9 +40,11 @@ DATABASES = (
 ONE_FILE_EACH = "var/lib/dpkg/status.d/"
 """Where distroless images have one file for each package."""
 
+BEGINNING_BYTES = 1 << 16
+"""How much of a layer's beginning tells it from others that were weighed before."""
+
 _KEPT = STATE / "transfer" / f"gzip-{GZIP_LEVEL}-zlib-{zlib.ZLIB_RUNTIME_VERSION}"
 _CHUNK_BYTES = 1 << 20
-_BEGINNING_BYTES = 1 << 16
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _METADATA = ".wh..wh."
@@ -133,7 +135,7 @@ def read(save: Callable[[], Iterable[bytes]], wanted: Sequence[bytes] = ()) -> A
             that cannot be read here.
     """
     try:
-        documents, changesets = _read_archive(save(), _Kept(), wanted)
+        documents, changesets = _read_archive(save(), Kept(), wanted)
     except _NotTheLayer:
         documents, changesets = _read_archive(save(), None, wanted)
     config = _config(documents)
@@ -162,7 +164,7 @@ class _NotTheLayer(Exception):
     """A layer begins like one that was weighed before, and is another."""
 
 
-class _Kept:
+class Kept:
     """What layers were found to weigh, so that none is compressed twice.
 
     A layer's diff ID is known only when all of it was read. It is looked up by its length and its
@@ -194,7 +196,7 @@ class _Kept:
 
 
 def _read_archive(
-    chunks: Iterable[bytes], kept: _Kept | None, wanted: Sequence[bytes]
+    chunks: Iterable[bytes], kept: Kept | None, wanted: Sequence[bytes]
 ) -> tuple[dict[str, bytes], dict[str, Changeset]]:
     """Return the JSON documents of an archive by name, and its layers by diff ID."""
     documents: dict[str, bytes] = {}
@@ -207,7 +209,7 @@ def _read_archive(
                 content = tar.extractfile(member) if member.isfile() else None
                 if content is None:
                     continue
-                start = content.read(_BEGINNING_BYTES)
+                start = content.read(BEGINNING_BYTES)
                 if _is_layer(start):
                     changeset = _weighed(start, content, member.size, kept, wanted)
                     changesets[changeset.diff_id] = changeset
@@ -222,7 +224,7 @@ def _weighed(
     start: bytes,
     content: IO[bytes],
     size_bytes: int,
-    kept: _Kept | None,
+    kept: Kept | None,
     wanted: Sequence[bytes],
 ) -> Changeset:
     known = kept.find(start, size_bytes) if kept else None

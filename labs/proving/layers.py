@@ -16,7 +16,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import archive
@@ -61,7 +61,7 @@ class Contents:
 
     `files` are those that a container sees, with their sizes in bytes, and `modes` their types and
     permissions (inode(7)); `carried` are the paths of all that any layer has content for, seen or
-    not.
+    not. `directories` are those that a container sees, with their types and permissions.
     """
 
     layers: tuple[Layer, ...]
@@ -70,6 +70,7 @@ class Contents:
     dive_wasted_bytes: int
     carried: frozenset[str]
     modes: Mapping[str, int]
+    directories: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def executables(self) -> tuple[str, ...]:
@@ -178,6 +179,7 @@ def describe(stack: Sequence[Changeset], created_by: Sequence[str], of_base: int
             path for layer in stack for path, entry in layer.entries.items() if entry.size_bytes
         ),
         modes={path: visible.modes[path] for path in files},
+        directories={path: visible.modes[path] for path in visible.directories()},
     )
 
 
@@ -191,6 +193,7 @@ class _Visible:
         self._names: Counter[tuple[int, str]] = Counter()
         self._sizes: dict[tuple[int, str], int] = {}
         self.modes: dict[str, int] = {}
+        self._has_orphans = False
 
     def put(self, number: int, changeset: Changeset) -> None:
         """Lay a changeset over what is there."""
@@ -206,19 +209,34 @@ class _Visible:
             if not entry.is_directory:
                 self._names[content] += 1
                 self._sizes.setdefault(content, entries[content[1]].size_bytes)
+            parent = path.rpartition("/")[0]
+            if parent and parent not in self._paths and parent not in entries:
+                self._has_orphans = True
 
     def _is_file(self, content: tuple[int, str]) -> bool:
         return content in self._sizes
+
+    def _is_directory(self, path: str) -> bool:
+        content = self._paths.get(path)
+        return content is not None and not self._is_file(content)
 
     def _remove(self, changeset: Changeset) -> None:
         """Hide what a changeset removes of the layers below it, whole directories included."""
         gone = set(changeset.whiteouts)
         replaced = {p for p, entry in changeset.entries.items() if not entry.is_directory}
         below = gone | changeset.opaque | replaced
-        for path in list(self._paths):
-            if path in gone or any(parent in below for parent in _parents(path)):
-                again = path in changeset.entries
-                self._hide(path, self.rewritten_bytes if again else self.removed_bytes)
+        if not self._has_orphans:  # every directory is known, and nothing else has any below it
+            below = {path for path in below if not path or self._is_directory(path)}
+        found: Iterable[str] = gone & self._paths.keys()
+        if below:
+            found = [
+                path
+                for path in self._paths
+                if path in gone or any(parent in below for parent in _parents(path))
+            ]
+        for path in found:
+            again = path in changeset.entries
+            self._hide(path, self.rewritten_bytes if again else self.removed_bytes)
 
     def _hide(self, path: str, tally: Counter[int]) -> None:
         content = self._paths.pop(path)
@@ -227,6 +245,10 @@ class _Visible:
         self._names[content] -= 1
         if not self._names[content]:
             tally[content[0]] += self._sizes[content]
+
+    def directories(self) -> list[str]:
+        """Return the paths of all directories that are seen."""
+        return [path for path, content in self._paths.items() if not self._is_file(content)]
 
     def files(self) -> dict[str, int]:
         """Return the size of every file that is seen, in bytes; of hard links, the first has it."""

@@ -1,0 +1,693 @@
+"""An image's archive, made by strangers, read in one pass: nothing of it is unpacked to disk.
+
+Read are what `docker save` writes and OCI archives (OCI image spec, "Image Layout"), each of them
+compressed or not, with layers that are plain, compressed by gzip (RFC 1952) or by zstd (RFC 8878).
+In the same pass layers are hashed, weighed and searched for secrets. What the labs mean by a layer,
+its paths and its whiteouts is said in `proving.archive`, and means the same here.
+The memory that this takes grows with the number of paths, which is limited, and not with bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from .. import archive
+from ..archive import Changeset, Entry
+from ..errors import CouldNotMeasure
+from .secrets import Hit, Search
+from .tar import (
+    BLOCK,
+    DIRECTORY,
+    HARD_LINK,
+    REGULAR,
+    SYMBOLIC_LINK,
+    Collected,
+    Damaged,
+    Member,
+    Sink,
+    Tar,
+    is_header,
+)
+from .text import printable
+
+PIECE_BYTES = 1 << 20
+EXACT_BYTES = 4 << 20
+"""How much of a layer that is not compressed is compressed in order to be weighed."""
+SAMPLED = 32
+"""Of what follows, one piece in so many is compressed, and the rest is taken to be like it."""
+
+_SAMPLE_BYTES = 1 << 16
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPED = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
+_ZSTD_WINDOW_BYTES = 1 << 25
+_WHITEOUT, _OPAQUE, _METADATA = ".wh.", ".wh..wh..opq", ".wh..wh."
+_KINDS = {
+    DIRECTORY: stat.S_IFDIR,
+    SYMBOLIC_LINK: stat.S_IFLNK,
+    b"3": stat.S_IFCHR,
+    b"4": stat.S_IFBLK,
+    b"6": stat.S_IFIFO,
+}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+_PACKAGE_FILES = re.compile(r"var/lib/dpkg/info/[^/]+\.list")
+_ACCOUNTS = "etc/passwd"
+_INDEXES = ("application/vnd.oci.image.index", "application/vnd.docker.distribution.manifest.list")
+_MOST_INDEXES = 8
+_LONGEST_PATH = 4096
+_DEEPEST_PATH = 256
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may cost; more ends in a sentence.
+
+    `paths` are those of all layers, `names_bytes` what those paths come to, `documents_bytes` all that is kept of files that are no layers
+    and of databases of packages, and `unpacked_bytes` all layers uncompressed.
+    """
+
+    paths: int = 400_000
+    names_bytes: int = 64 << 20
+    documents_bytes: int = 32 << 20
+    unpacked_bytes: int = 1 << 38
+    seconds: float = 900.0
+
+
+@dataclass(frozen=True)
+class LayerRead:
+    """A layer of an archive: what it holds, and what was found in its bytes.
+
+    `codec` is what the archive keeps it compressed by: `gzip`, `zstd`, or nothing.
+    `weighed_exactly` tells whether its transfer bytes are exact, or computed from samples.
+    `package_files` are the paths, one a line, of the files that a package of dpkg has brought.
+    `odd_names` counts names that lead out of the layer's root, or that remove nothing.
+    """
+
+    changeset: Changeset
+    codec: str
+    weighed_exactly: bool
+    hits: tuple[Hit, ...]
+    searched_whole: bool
+    package_files: bytes
+    accounts: bytes | None
+    odd_names: int
+
+
+@dataclass(frozen=True)
+class ImageRead:
+    """An image out of an archive: its configuration, and its layers from the base up.
+
+    `layout` is `docker` or `oci`; `names` are the names that the archive gives to it.
+    """
+
+    config: Mapping[str, Any]
+    config_digest: str
+    layers: tuple[LayerRead, ...]
+    layout: str
+    names: tuple[str, ...]
+    archive_bytes: int
+    others: int = 0
+
+    @property
+    def stack(self) -> tuple[Changeset, ...]:
+        """What each layer adds, changes and removes."""
+        return tuple(layer.changeset for layer in self.layers)
+
+
+def read(
+    chunks: Iterable[bytes],
+    *,
+    what: str = "The archive",
+    architecture: str = "",
+    limits: Limits | None = None,
+    on_bytes: Callable[[int], None] | None = None,
+) -> ImageRead:
+    """Return the image that an archive has; `on_bytes` is told how many bytes were read so far.
+
+    Where the archive has the image for several architectures, the named one is taken, or else the
+    first.
+
+    Raises:
+        CouldNotMeasure: the archive cannot be read, or would cost more than the limits allow.
+    """
+    reading = _Reading(what, limits or Limits())
+    into: _Push | None = None
+    read_bytes = 0
+    for piece in _pieces(chunks):
+        into = into or _Push(_codec(piece), reading.tar.feed, what)
+        into.feed(piece)
+        reading.spend()
+        read_bytes += len(piece)
+        if on_bytes is not None:
+            on_bytes(read_bytes)
+    if into is None:
+        raise Damaged(f"{what} is empty.")
+    into.end()
+    reading.tar.end()
+    return reading.image(architecture, read_bytes)
+
+
+def clean(name: str) -> tuple[str, bool]:
+    """Return a member's path, without a leading slash, and whether its name led out of the root.
+
+    As everywhere in Linux, the parent of the root is the root.
+    """
+    path = name.strip("/")
+    if "." not in path and "//" not in path:
+        return path, False
+    parts: list[str] = []
+    odd = False
+    for part in path.split("/"):
+        if part == "..":
+            odd = odd or not parts
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts), odd
+
+
+class _Reading:
+    """What is known of an archive so far."""
+
+    def __init__(self, what: str, limits: Limits) -> None:
+        self.what = what
+        self.limits = limits
+        self.tar = Tar(self._member, what)
+        self._until = time.monotonic() + limits.seconds
+        self._paths = self._names_bytes = self._unpacked_bytes = self._kept_bytes = 0
+        self._documents: dict[str, bytes] = {}
+        self._layers: dict[str, LayerRead] = {}
+        self._wrong: dict[str, str] = {}
+
+    def spend(
+        self, *, paths: int = 0, names_bytes: int = 0, unpacked_bytes: int = 0, kept_bytes: int = 0
+    ) -> None:
+        """Count what was read, and raise where that is too much."""
+        self._paths += paths
+        self._names_bytes += names_bytes
+        self._unpacked_bytes += unpacked_bytes
+        self._kept_bytes += kept_bytes
+        limits = self.limits
+        if self._paths > limits.paths:
+            raise CouldNotMeasure(f"{self.what} has more than {limits.paths} paths.")
+        if self._names_bytes > limits.names_bytes:
+            raise CouldNotMeasure(
+                f"{self.what} has paths of more than {limits.names_bytes} bytes in all."
+            )
+        if self._unpacked_bytes > limits.unpacked_bytes:
+            raise CouldNotMeasure(
+                f"{self.what} has more than {limits.unpacked_bytes} bytes when it is unpacked."
+            )
+        if self._kept_bytes > limits.documents_bytes:
+            raise CouldNotMeasure(
+                f"{self.what} has more than {limits.documents_bytes} bytes of documents."
+            )
+        if time.monotonic() > self._until:
+            raise CouldNotMeasure(f"{self.what} was not read within {limits.seconds:.0f} s.")
+
+    def _member(self, member: Member) -> Sink | None:
+        if member.kind != REGULAR:
+            return None
+        return _File(self, clean(member.name)[0], member.content_bytes)
+
+    def add_document(self, name: str, content: bytes, digest: str) -> None:
+        """Take a file that is no layer."""
+        self._check(name, digest)
+        self._documents[name] = content
+
+    def add_layer(self, name: str, layer: LayerRead, digest: str) -> None:
+        """Take a layer."""
+        self._check(name, digest)
+        self._layers[layer.changeset.diff_id] = layer
+
+    def _check(self, name: str, digest: str) -> None:
+        match = _BLOB.fullmatch(name)
+        if match and f"sha256:{match[1]}" != digest:
+            self._wrong[f"sha256:{match[1]}"] = digest
+
+    def image(self, architecture: str, archive_bytes: int) -> ImageRead:
+        """Return the image, when all of the archive was read."""
+        if "manifest.json" in self._documents:
+            layout, (config_digest, config, names, others) = "docker", self._of_docker()
+        elif "index.json" in self._documents:
+            layout, (config_digest, config, names, others) = "oci", self._of_oci(architecture)
+        else:
+            raise CouldNotMeasure(
+                f"{self.what} is none of an image: it has neither manifest.json nor index.json. "
+                "Write one by `docker save IMAGE`."
+            )
+        root = config.get("rootfs")
+        order = root.get("diff_ids") if isinstance(root, Mapping) else None
+        if not isinstance(order, list) or not all(isinstance(one, str) for one in order):
+            raise CouldNotMeasure(f"{self.what} has a configuration that does not name its layers.")
+        missing = [one for one in order if one not in self._layers]
+        if missing:
+            raise self._lacks(len(missing), len(order), missing[0])
+        layers = tuple(self._layers[one] for one in order)
+        return ImageRead(config, config_digest, layers, layout, names, archive_bytes, others)
+
+    def _lacks(self, missing: int, of: int, first: str) -> CouldNotMeasure:
+        if self._wrong:
+            named, digest = next(iter(self._wrong.items()))
+            return Damaged(
+                f"{self.what} is damaged: what it calls {named} is {digest}. "
+                "Write it again by `docker save`."
+            )
+        return Damaged(
+            f"{self.what} lacks {missing} of the {of} layers that its configuration names; the "
+            f"first of them is {printable(first)}. Write it again by `docker save`."
+        )
+
+    def _of_docker(self) -> tuple[str, Mapping[str, Any], tuple[str, ...], int]:
+        """Return the configuration that manifest.json names, as `docker save` writes it."""
+        listed = self._json("manifest.json")
+        if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+            raise Damaged(f"{self.what} has a manifest.json that lists no images.")
+        configs = {one.get("Config") for one in listed if isinstance(one.get("Config"), str)}
+        if len(configs) != 1:
+            raise CouldNotMeasure(
+                f"{self.what} has {len(configs)} images. Write one of them alone: "
+                "`docker save IMAGE`."
+            )
+        name = configs.pop()
+        tags = [tag for one in listed for tag in _texts(one.get("RepoTags"))]
+        key = clean(name)[0]
+        return self._digest(key), self._mapping(key), tuple(tags), 0
+
+    def _of_oci(self, architecture: str) -> tuple[str, Mapping[str, Any], tuple[str, ...], int]:
+        """Return the configuration of the manifest that index.json leads to."""
+        found = list(self._manifests("index.json", 0))
+        if not found:
+            raise Damaged(f"{self.what} has an index.json that lists no images.")
+        fits = [one for one in found if one[0] == architecture] if architecture else []
+        _, digest, name = (fits or found)[0]
+        manifest = self._mapping(self._blob(digest))
+        of_config = manifest.get("config")
+        config = of_config.get("digest") if isinstance(of_config, Mapping) else None
+        key = self._blob(config)
+        names = (name,) if name else ()
+        return self._digest(key), self._mapping(key), names, len(found) - 1
+
+    def _manifests(self, index: str, depth: int) -> Iterator[tuple[str, str, str]]:
+        """Return architecture, digest and name of each image that an index lists."""
+        if depth > _MOST_INDEXES:
+            raise Damaged(f"{self.what} has indexes that lead to each other.")
+        listed = self._mapping(index).get("manifests")
+        for one in listed if isinstance(listed, list) else []:
+            if not isinstance(one, Mapping):
+                continue
+            platform = one.get("platform")
+            architecture = platform.get("architecture") if isinstance(platform, Mapping) else ""
+            notes = one.get("annotations")
+            notes = notes if isinstance(notes, Mapping) else {}
+            if architecture == "unknown" or "vnd.docker.reference.type" in notes:
+                continue  # an attestation (docs.docker.com, "Attestation storage")
+            if str(one.get("mediaType", "")).startswith(_INDEXES):
+                yield from self._manifests(self._blob(one.get("digest")), depth + 1)
+                continue
+            name = notes.get("io.containerd.image.name")
+            name = name or notes.get("org.opencontainers.image.ref.name") or ""
+            yield str(architecture), str(one.get("digest")), str(name)
+
+    def _blob(self, digest: object) -> str:
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            raise Damaged(f"{self.what} names a blob by {printable(str(digest))}, and not by SHA-256.")
+        return f"blobs/sha256/{digest.removeprefix('sha256:')}"
+
+    def _digest(self, name: str) -> str:
+        return f"sha256:{hashlib.sha256(self._documents.get(name, b'')).hexdigest()}"
+
+    def _mapping(self, name: str) -> Mapping[str, Any]:
+        found = self._json(name)
+        if not isinstance(found, Mapping):
+            raise Damaged(f"{self.what} has {printable(name)} with something else than it should be.")
+        return found
+
+    def _json(self, name: str) -> Any:
+        wrong = next((one for one in self._wrong if name.endswith(one.removeprefix("sha256:"))), "")
+        if wrong:
+            raise self._lacks(0, 0, "")
+        if name not in self._documents:
+            raise Damaged(
+                f"{self.what} lacks {printable(name)}. Write it again by `docker save`."
+            )
+        try:
+            return json.loads(self._documents[name])
+        except (ValueError, RecursionError) as error:
+            raise Damaged(f"{self.what} has {printable(name)}, which is no JSON.") from error
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+class _File:
+    """A file of an archive, which is a layer or a document: its beginning tells."""
+
+    def __init__(self, reading: _Reading, name: str, size_bytes: int) -> None:
+        self._reading = reading
+        self._name = name
+        self._size_bytes = size_bytes
+        self._start = b""
+        self._into: _LayerFile | None = None
+        self._document: list[bytes] | None = None
+        self._digest = hashlib.sha256()
+
+    def feed(self, data: bytes) -> None:
+        if self._into is not None:
+            self._into.feed(data)
+        elif self._document is not None:
+            self._keep(data)
+        else:
+            self._start += data
+            if len(self._start) >= BLOCK:
+                self._decide()
+
+    def end(self) -> None:
+        if self._into is None and self._document is None:
+            self._decide()
+        if self._into is not None:
+            self._into.end()
+        elif self._document is not None:
+            digest = f"sha256:{self._digest.hexdigest()}"
+            self._reading.add_document(self._name, b"".join(self._document), digest)
+
+    def _decide(self) -> None:
+        start, self._start = self._start, b""
+        codec = _codec(start)
+        if codec or is_header(start):
+            self._into = _LayerFile(self._reading, self._name, codec, self._size_bytes)
+            self._into.feed(start)
+        else:
+            self._document = []
+            self._keep(start)
+
+    def _keep(self, data: bytes) -> None:
+        assert self._document is not None  # noqa: S101 - that is how it was decided
+        self._reading.spend(kept_bytes=len(data))
+        self._digest.update(data)
+        self._document.append(data)
+
+
+class _LayerFile:
+    """A layer as the archive keeps it: hashed as it is, uncompressed, and read."""
+
+    def __init__(self, reading: _Reading, name: str, codec: str, size_bytes: int) -> None:
+        self._reading = reading
+        self._name = name
+        self._codec = codec
+        self._size_bytes = size_bytes
+        what = f"{reading.what}: its layer {printable(name, 90)}"
+        self._layer = _Layer(reading, what, None if codec else size_bytes)
+        self._push = _Push(codec, self._layer.feed, what)
+        self._digest = hashlib.sha256()
+
+    def feed(self, data: bytes) -> None:
+        if self._codec:
+            self._digest.update(data)
+        self._push.feed(data)
+
+    def end(self) -> None:
+        self._push.end()
+        layer = self._layer.end(self._codec, self._size_bytes)
+        own = f"sha256:{self._digest.hexdigest()}" if self._codec else layer.changeset.diff_id
+        self._reading.add_layer(self._name, layer, own)
+
+
+class _Weight:
+    """What a layer weighs when it is compressed, by the codec and level of `archive.CODEC`.
+
+    Its beginning is compressed, and samples of the rest.
+    """
+
+    def __init__(self) -> None:
+        self._deflate = zlib.compressobj(archive.GZIP_LEVEL, zlib.DEFLATED, 31)
+        self._sampler = zlib.compressobj(archive.GZIP_LEVEL, zlib.DEFLATED, 31)
+        self._exact_bytes = self._sampled_bytes = 0
+        self._compressed_bytes = self._sample_compressed_bytes = 0
+        self._at = 0
+
+    def feed(self, data: bytes) -> None:
+        begin = max(0, min(len(data), EXACT_BYTES - self._at))
+        if begin:
+            self._compressed_bytes += len(self._deflate.compress(data[:begin]))
+        first = -(-(self._at + begin) // _SAMPLE_BYTES) * _SAMPLE_BYTES
+        for at in range(first - self._at, len(data), _SAMPLE_BYTES):
+            if (self._at + at) // _SAMPLE_BYTES % SAMPLED == 0:
+                piece = data[at : at + _SAMPLE_BYTES]
+                self._sampled_bytes += len(piece)
+                self._sample_compressed_bytes += len(self._sampler.compress(piece))
+        self._at += len(data)
+
+    def end(self) -> tuple[int, bool]:
+        """Return the transfer bytes, and whether they are exact."""
+        total = self._compressed_bytes + len(self._deflate.flush())
+        rest = self._at - EXACT_BYTES
+        if rest <= 0:
+            return total, True
+        if not self._sampled_bytes:
+            return total + round(total * rest / EXACT_BYTES), False
+        sampled = self._sample_compressed_bytes + len(self._sampler.flush())
+        return total + round(sampled * rest / self._sampled_bytes), False
+
+
+class _Layer:
+    """A layer's tar, uncompressed: hashed, searched, weighed, and read, piece by piece.
+
+    `size_bytes` are given where it is kept uncompressed, and has to be weighed.
+    """
+
+    def __init__(self, reading: _Reading, what: str, size_bytes: int | None) -> None:
+        self._reading = reading
+        self._what = what
+        self._tar = Tar(self._member, what)
+        self._digest = hashlib.sha256()
+        self._search = Search()
+        self._size_bytes = size_bytes
+        self._start = b""
+        self._weight: _Weight | None = None
+        self._kept: tuple[str, int] | None = None
+        self._entries: dict[str, Entry] = {}
+        self._whiteouts: set[str] = set()
+        self._opaque: set[str] = set()
+        self._databases: dict[str, bytes] = {}
+        self._package_files: list[bytes] = []
+        self._accounts: bytes | None = None
+        self._odd_names = 0
+        self._modes: dict[int, int] = {}
+
+    def feed(self, data: bytes) -> None:
+        self._reading.spend(unpacked_bytes=len(data))
+        self._digest.update(data)
+        self._tar.feed(data)
+        self._search.feed(data)
+        if self._size_bytes is not None:
+            self._weigh(data)
+
+    def _weigh(self, data: bytes) -> None:
+        """Weigh a piece, unless the labs have weighed a layer that begins like this one."""
+        if self._weight is not None:
+            self._weight.feed(data)
+        elif self._kept is None:
+            self._start += data
+            if len(self._start) >= archive.BEGINNING_BYTES:
+                self._begin_to_weigh()
+
+    def _begin_to_weigh(self) -> None:
+        assert self._size_bytes is not None  # noqa: S101 - it is asked before
+        start = self._start[: archive.BEGINNING_BYTES]
+        self._kept = archive.Kept().find(start, self._size_bytes)
+        if self._kept is None:
+            self._weight = _Weight()
+            self._weight.feed(self._start)
+        self._start = b""
+
+    def end(self, codec: str, size_bytes: int) -> LayerRead:
+        """Return what the layer holds; `size_bytes` are those that the archive keeps of it."""
+        self._tar.end()
+        self._search.end()
+        diff_id = f"sha256:{self._digest.hexdigest()}"
+        transfer_bytes, exact = size_bytes, True
+        if not codec:
+            if self._weight is None and self._kept is None:
+                self._begin_to_weigh()
+            if self._weight is not None:
+                transfer_bytes, exact = self._weight.end()
+            elif self._kept is not None:
+                transfer_bytes, exact = self._kept[1], self._kept[0] == diff_id
+        changeset = Changeset(
+            diff_id,
+            transfer_bytes,
+            self._entries,
+            frozenset(self._whiteouts),
+            frozenset(self._opaque),
+            self._databases,
+        )
+        return LayerRead(
+            changeset,
+            codec,
+            exact,
+            tuple(self._search.hits),
+            not self._search.gave_up,
+            b"".join(self._package_files),
+            self._accounts,
+            self._odd_names,
+        )
+
+    def _member(self, member: Member) -> Sink | None:
+        path, odd = clean(member.name)
+        self._odd_names += odd
+        self._search.enter(path, member.header_at, member.content_at, member.content_bytes)
+        folder, _, name = path.rpartition("/")
+        if name.startswith(_WHITEOUT):
+            self._whiteout(folder, name)
+            return None
+        if not path:
+            return None
+        self._count(path)
+        self._entries[path] = self._entry(member)
+        return self._wanted(path) if member.kind == REGULAR else None
+
+    def _count(self, path: str) -> None:
+        """Count a path, and raise where no engine could unpack it.
+
+        Linux takes no path of more than 4096 bytes (limits.h, PATH_MAX).
+        """
+        if len(path) > _LONGEST_PATH or path.count("/") > _DEEPEST_PATH:
+            raise Damaged(f"{self._what} has a path that is too long: {printable(path, 60)}.")
+        self._reading.spend(paths=1, names_bytes=len(path))
+
+    def _whiteout(self, folder: str, name: str) -> None:
+        self._count(f"{folder}/{name}")
+        if name == _OPAQUE:
+            self._opaque.add(folder)
+        elif not name.startswith(_METADATA):
+            removed = name.removeprefix(_WHITEOUT)
+            if removed in ("", ".", ".."):
+                self._odd_names += 1
+            else:
+                self._whiteouts.add(f"{folder}/{removed}" if folder else removed)
+
+    def _entry(self, member: Member) -> Entry:
+        mode = _KINDS.get(member.kind, stat.S_IFREG) | member.mode
+        mode = self._modes.setdefault(mode, mode)
+        if member.kind == HARD_LINK:
+            return Entry(0, link=clean(member.link)[0], mode=mode)
+        size_bytes = member.size_bytes if member.content_bytes or member.kind == REGULAR else 0
+        return Entry(size_bytes, is_directory=member.kind == DIRECTORY, mode=mode)
+
+    def _wanted(self, path: str) -> Sink | None:
+        if path in archive.DATABASES or path.startswith(archive.ONE_FILE_EACH):
+            return _Kept(self._reading, self._what, lambda found: self._put(path, found))
+        if path == _ACCOUNTS:
+            return _Kept(self._reading, self._what, self._put_accounts)
+        if _PACKAGE_FILES.fullmatch(path):
+            return _Kept(self._reading, self._what, self._package_files.append)
+        return None
+
+    def _put(self, path: str, found: bytes) -> None:
+        self._databases[path] = found
+
+    def _put_accounts(self, found: bytes) -> None:
+        self._accounts = found
+
+
+class _Kept(Collected):
+    """A file of a layer that is kept, and counts among the documents."""
+
+    def __init__(self, reading: _Reading, what: str, done: Callable[[bytes], None]) -> None:
+        super().__init__(reading.limits.documents_bytes, what, done)
+        self._reading = reading
+
+    def feed(self, data: bytes) -> None:
+        """Keep a piece."""
+        self._reading.spend(kept_bytes=len(data))
+        super().feed(data)
+
+
+class _Push:
+    """Uncompresses what is pushed in, and pushes it on in pieces of bounded size."""
+
+    def __init__(self, codec: str, into: Callable[[bytes], None], what: str) -> None:
+        self._into = into
+        self._what = what
+        self._codec = codec
+        self._inflate = zlib.decompressobj(31)
+        self._after = False
+        if codec == "zstd":
+            import zstandard
+
+            decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+            self._zstd = decompressor.stream_writer(_Writer(into), write_size=PIECE_BYTES)  # type: ignore[arg-type]
+
+    def feed(self, data: bytes) -> None:
+        if not self._codec:
+            self._into(data)
+            return
+        if self._codec == "gzip":
+            self._gunzip(data)
+            return
+        import zstandard
+
+        try:
+            self._zstd.write(data)
+        except zstandard.ZstdError as error:
+            raise Damaged(f"{self._what} is damaged: zstd says {error}.") from error
+
+    def end(self) -> None:
+        if self._codec == "gzip" and not (self._inflate.eof or self._after):
+            raise Damaged(f"{self._what} is cut off: its gzip has no end.")
+
+    def _gunzip(self, data: bytes) -> None:
+        """Inflate all members of a gzip file, which may have several (RFC 1952)."""
+        while data and not self._after:
+            if self._inflate.eof:
+                if not data.startswith(_GZIP[:1]):
+                    self._after = True  # padding
+                    return
+                self._inflate = zlib.decompressobj(31)
+            try:
+                unpacked = self._inflate.decompress(data, PIECE_BYTES)
+            except zlib.error as error:
+                raise Damaged(f"{self._what} is damaged: {error}.") from error
+            if unpacked:
+                self._into(unpacked)
+            data = self._inflate.unused_data if self._inflate.eof else self._inflate.unconsumed_tail
+
+
+class _Writer(NamedTuple):
+    """What zstandard writes to."""
+
+    write: Callable[[bytes], None]
+
+
+def _codec(start: bytes) -> str:
+    if start.startswith(_GZIP):
+        return "gzip"
+    return "zstd" if start.startswith(_ZSTD) or _ZSTD_SKIPPED.match(start) else ""
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Return the same bytes in pieces of a size that is good to work with."""
+    parts: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        view = chunk
+        while len(view) > 2 * PIECE_BYTES:
+            yield b"".join([*parts, view[:PIECE_BYTES]])
+            parts, size, view = [], 0, view[PIECE_BYTES:]
+        parts.append(view)
+        size += len(view)
+        if size >= PIECE_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if size:
+        yield b"".join(parts)
