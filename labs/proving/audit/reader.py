@@ -319,7 +319,9 @@ class _Reading:
 
     def _blob(self, digest: object) -> str:
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-            raise Damaged(f"{self.what} names a blob by {printable(str(digest))}, and not by SHA-256.")
+            raise Damaged(
+                f"{self.what} names a blob by {printable(str(digest))}, and not by SHA-256."
+            )
         return f"blobs/sha256/{digest.removeprefix('sha256:')}"
 
     def _digest(self, name: str) -> str:
@@ -328,7 +330,9 @@ class _Reading:
     def _mapping(self, name: str) -> Mapping[str, Any]:
         found = self._json(name)
         if not isinstance(found, Mapping):
-            raise Damaged(f"{self.what} has {printable(name)} with something else than it should be.")
+            raise Damaged(
+                f"{self.what} has {printable(name)} with something else than it should be."
+            )
         return found
 
     def _json(self, name: str) -> Any:
@@ -336,9 +340,7 @@ class _Reading:
         if wrong:
             raise self._lacks(0, 0, "")
         if name not in self._documents:
-            raise Damaged(
-                f"{self.what} lacks {printable(name)}. Write it again by `docker save`."
-            )
+            raise Damaged(f"{self.what} lacks {printable(name)}. Write it again by `docker save`.")
         try:
             return json.loads(self._documents[name])
         except (ValueError, RecursionError) as error:

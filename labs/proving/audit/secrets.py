@@ -202,7 +202,9 @@ def named_values(text: str) -> Iterator[tuple[str, str]]:
 
     That is `NAME=value`, as in `ENV`, in a command, or in the build arguments of a RUN.
     """
-    for match in re.finditer(r"(?<![\w$-])([A-Za-z_][\w.-]{0,60})=(\"[^\"]*\"|'[^']*'|[^\s;|&]+)", text):
+    for match in re.finditer(
+        r"(?<![\w$-])([A-Za-z_][\w.-]{0,60})=(\"[^\"]*\"|'[^']*'|[^\s;|&]+)", text
+    ):
         value = match[2].strip("\"'")
         if is_named_secret(match[1], value) and value != MASK:
             yield match[1], value
@@ -330,7 +332,9 @@ def _is_comment(form: str, window: bytes, at: int) -> bool:
 def _told(form: str, window: bytes, begins: int, ends: int) -> str:
     """Return the word that has a secret, with a mask in its place."""
     if form == _PASSWORD:
-        before = re.search(rb"[\w+.-]{1,20}://[^\s/:@\"'<>]{0,64}:$", window[max(0, begins - 100) : begins])
+        before = re.search(
+            rb"[\w+.-]{1,20}://[^\s/:@\"'<>]{0,64}:$", window[max(0, begins - 100) : begins]
+        )
         after = re.match(rb"@[A-Za-z0-9.\[\]_-]{1,100}", window[ends : ends + 110])
         if before and after:
             return f"{before[0].decode('ascii', 'replace')}{MASK}{after[0].decode('ascii')}"

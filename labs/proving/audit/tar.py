@@ -158,7 +158,9 @@ class Tar:
         name, mode, size, checksum, kind, link, magic, prefix = _FIELDS.unpack(block)
         computed = sum(block) - sum(checksum) + _SPACES
         if computed != self._number(checksum):
-            raise Damaged(f"{self._what} is damaged at byte {self._at - BLOCK}: no header is there.")
+            raise Damaged(
+                f"{self._what} is damaged at byte {self._at - BLOCK}: no header is there."
+            )
         size_bytes = self._number(size)
         if kind in (_LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL):
             self._begin_special(kind, size_bytes)
