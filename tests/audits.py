@@ -55,7 +55,18 @@ REPORT = Report(
     facts={
         "transfer_bytes": 41_300_000,
         "unpacked_bytes": 120_000_000,
-        "layers": 7,
+        "layers": [
+            {
+                "created_by": "ADD rootfs /",
+                "transfer_bytes": 29_000_000,
+                "unpacked_bytes": 80_000_000,
+            },
+            {
+                "created_by": "RUN make " + "it " * 40,
+                "transfer_bytes": 1,
+                "unpacked_bytes": 40_000_000,
+            },
+        ],
         "exposed_ports": ["8080/tcp"],
         "healthcheck": "curl -f http://localhost:8080/ (Kubernetes ignores it)",
         "read_seconds": 1.25,
@@ -79,6 +90,7 @@ HOSTILE = Report(
         Finding(CHECKS["logs"], HOLDS, ESCAPE),
     ),
     facts={
+        "layers": [{"created_by": ESCAPE, "unpacked_bytes": 1}] * 20,
         f"label {ESCAPE}": {ESCAPE: [ESCAPE, 1, None, True]},
         "raw": ESCAPE.encode("utf-8", "replace"),
     },

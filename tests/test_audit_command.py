@@ -11,16 +11,18 @@ import subprocess
 import sys
 from argparse import ArgumentTypeError
 
+import archives
 import pytest
 from audits import BETTER, ESCAPE, FAILS, FOREIGN, HOLDS, HOSTILE, REPORT, UNKNOWN, finding
 from proving import __main__ as program
 from proving.audit import audit as auditing
 from proving.audit import command
-from proving.audit.audit import Found, Options, audit
+from proving.audit.audit import Found, Options
 from proving.audit.bars import Bars
 from proving.audit.catalogue import ARCHIVE, CHECKS, RUN
 from proving.audit.findings import Report
 from proving.audit.scorecard import console
+from proving.audit.subject import Subject
 from proving.errors import ProvingError
 from proving.paths import LABS, ROOT
 
@@ -28,12 +30,18 @@ IMAGES = {one.subject: one for one in (REPORT, BETTER, HOSTILE)}
 SOUND = tuple(finding(check.id, HOLDS, "So it is.") for check in (*ARCHIVE, *RUN))
 
 
+def image(name):
+    """Return an image of which nothing is read."""
+    return Subject(name, save=lambda: ())
+
+
 @pytest.fixture
 def asked(monkeypatch):
     """Have sources of invented answers; return what they were asked."""
     asked: list[tuple[str, Options]] = []
 
-    def source(subject, options, progress):
+    def source(image, options, progress):
+        subject = image.name
         asked.append((subject, options))
         with progress.task(f"Reading {subject}", 2) as advance:
             advance(1)
@@ -43,6 +51,7 @@ def asked(monkeypatch):
             raise ProvingError(f"There is no image {subject} {ESCAPE}.\nPull it, or build it.")
         return Found(IMAGES[subject].findings, IMAGES[subject].facts)
 
+    monkeypatch.setattr(auditing, "find", image)
     monkeypatch.setattr(auditing, "sources", lambda options: {"none": source})
     return asked
 
@@ -243,6 +252,7 @@ def test_a_fault_of_the_audit_itself_is_a_sentence(monkeypatch, capsys):
     def source(subject, options, progress):
         raise ValueError(f"what is this: {ESCAPE}")
 
+    monkeypatch.setattr(auditing, "find", image)
     monkeypatch.setattr(auditing, "sources", lambda options: {"none": source})
     status = command.main(["x"])
     err = capsys.readouterr().err
@@ -255,7 +265,9 @@ def test_a_fault_of_the_audit_itself_is_a_sentence(monkeypatch, capsys):
 def run(source: str, **options):
     """Start the command line in a process of its own, with a source of answers."""
     words = ["from proving.audit import audit, command", "from proving.audit.audit import Found"]
-    words += ["import sys, time", source, "audit.sources = lambda options: {'none': source}"]
+    words += ["from proving.audit.subject import Subject", "import sys, time", source]
+    words += ["audit.find = lambda text: Subject(text, save=lambda: ())"]
+    words += ["audit.sources = lambda options: {'none': source}"]
     words += ["sys.exit(command.main(['x', '--format', 'json']))"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(LABS), *sys.path])}
     return subprocess.Popen(
@@ -302,15 +314,17 @@ def test_a_reader_that_has_read_enough_is_no_fault():
     assert 0 == process.returncode
 
 
-def test_every_question_that_a_source_was_asked_gets_an_answer():
+def audited(monkeypatch, sources):
+    """Return the report of an audit by invented sources."""
+    monkeypatch.setattr(auditing, "find", image)
+    monkeypatch.setattr(auditing, "sources", lambda options: sources)
+    return auditing.audit("x", Options(), Bars(console(sys.stderr)))
+
+
+def test_every_question_that_a_source_was_asked_gets_an_answer(monkeypatch):
     """What it left out could not be measured; the order is that of the catalogue."""
     some = (finding("user", HOLDS, "1000"), finding("hidden-bytes", HOLDS, "none"))
-    report = audit(
-        "x",
-        Options(),
-        Bars(console(sys.stderr)),
-        {"archive": lambda *_: Found(some, {"layers": 3})},
-    )
+    report = audited(monkeypatch, {"archive": lambda *_: Found(some, {"layers": 3})})
     verdicts = {one.check.id: one.verdict for one in report.findings}
 
     assert [check.id for check in ARCHIVE] == list(verdicts)
@@ -319,20 +333,33 @@ def test_every_question_that_a_source_was_asked_gets_an_answer():
     assert {"layers": 3} == report.facts
 
 
-def test_both_sources_make_one_report():
+def test_both_sources_make_one_report(monkeypatch):
     """Facts and findings of the archive and of the run stand together."""
-    report = audit(
-        "x",
-        Options(),
-        Bars(console(sys.stderr)),
-        {
-            "run": lambda *_: Found((finding("stops", FAILS, "10 s", "Mend it."),), {"b": 2}),
-            "archive": lambda *_: Found((), {"a": 1}),
-        },
-    )
+    stops = (finding("stops", FAILS, "10 s", "Mend it."),)
+    sources = {"run": lambda *_: Found(stops, {"b": 2}), "archive": lambda *_: Found((), {"a": 1})}
+    report = audited(monkeypatch, sources)
 
     assert [check.id for check in (*ARCHIVE, *RUN)] == [one.check.id for one in report.findings]
     assert {"a": 1, "b": 2} == report.facts
+
+
+def test_an_archive_in_a_file_is_read_and_not_run(tmp_path, capsys):
+    """Of all that a run would tell nothing could be measured, and a sentence says what to do."""
+    layers = [archives.tar(("etc/app.conf", b"hello"))]
+    path = tmp_path / "web.tar"
+    path.write_bytes(archives.legacy(layers, archives.config(layers)))
+    status = command.main([str(path), "--format", "json"])
+    out, err = capsys.readouterr()
+    report = json.loads(out)
+    runs = [one for one in report["findings"] if one["source"] == "run"]
+
+    assert 1 == status
+    assert "web.tar" == report["subject"]
+    assert len(RUN) == len(runs)
+    assert {str(UNKNOWN)} == {one["verdict"] for one in runs}
+    assert all("docker load" in one["figure"] for one in runs)
+    assert str(FAILS) in {one["verdict"] for one in report["findings"]}
+    assert "Reading web.tar …" in err
 
 
 def test_the_program_says_what_it_is_for(asked, capsys):

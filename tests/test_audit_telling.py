@@ -98,7 +98,7 @@ def test_facts_have_their_units():
     assert "41.3 MB" == facts["Transfer"]
     assert "1.25 s" == facts["Read"]
     assert "8080/tcp" == facts["Exposed ports"]
-    assert "7" == facts["Layers"]
+    assert "2" == facts["Layers"]
 
 
 def test_facts_of_many_parts_are_shortened():

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims import Verdict
 from .catalogue import CHECKS
-from .findings import Finding, Report
+from .findings import Check, Finding, Report
+
+if TYPE_CHECKING:
+    from .subject import Subject
 
 ARCHIVE, RUN = "archive", "run"
 
@@ -63,29 +66,81 @@ class Progress(Protocol):
 class Source(Protocol):
     """Where answers come from."""
 
-    def __call__(self, subject: str, options: Options, progress: Progress, /) -> Found:
-        """Answer the checks of this source about an image, by its name.
+    def __call__(self, subject: Subject, options: Options, progress: Progress, /) -> Found:
+        """Answer the checks of this source about an image.
 
         Raises:
-            ProvingError: there is no such image, or nothing of it can be told.
+            ProvingError: nothing of it can be told.
         """
+
+
+def find(text: str) -> Subject:
+    """Return the image that a text names, pulled where the engine has to.
+
+    Raises:
+        ProvingError: it names none, or there is no engine.
+    """
+    from .. import engine
+    from . import subject
+
+    return subject.find(text, engine.find)
 
 
 def sources(options: Options) -> dict[str, Source]:
     """Return where the answers come from, by the name that checks have for it."""
-    modules = {ARCHIVE: "archive_checks", **({RUN: "run_checks"} if options.run else {})}
-    return {
-        name: import_module(f"{__package__}.{module}").check for name, module in modules.items()
-    }
+    return {ARCHIVE: read_archive, **({RUN: run_in_cages} if options.run else {})}
 
 
-def audit(
-    subject: str,
-    options: Options,
-    progress: Progress,
-    asked: Mapping[str, Source] | None = None,
-) -> Report:
-    """Audit one image and return the report, its findings in the order of the catalogue.
+def read_archive(subject: Subject, _options: Options, progress: Progress) -> Found:
+    """Answer what an image's archive answers."""
+    from . import archive_checks
+
+    with progress.task(f"Reading {subject.name}", subject.archive_bytes or None) as advance:
+        read = 0
+
+        def on_bytes(so_far: int) -> None:
+            nonlocal read
+            advance(so_far - read)
+            read = so_far
+
+        findings, facts = archive_checks.check(subject, on_bytes=on_bytes)
+    return Found(tuple(findings), facts)
+
+
+def run_in_cages(subject: Subject, options: Options, progress: Progress) -> Found:
+    """Answer what an image shows when it runs; an archive in a file is not run."""
+    from ..lab import Lab
+    from . import run_checks
+    from .cage import Start
+
+    if subject.engine is None:
+        why = "An archive is not run: load it by `docker load`, and name the image."
+        return Found(tuple(_unanswered(RUN, why)))
+    start = Start(
+        command=options.command,
+        environment=options.environment,
+        port=options.port,
+        path=options.ready_path or "",
+        log_line=options.ready_log or "",
+        up_seconds=options.ready_seconds,
+        volumes=options.volumes,
+        patience_seconds=options.patience_seconds,
+    )
+    with redirect_stdout(io.StringIO()):  # a lab greets its reader there, where the report goes
+        lab = Lab("audit")
+    with lab, progress.task(f"Running {subject.name}", len(_of(RUN))) as advance:
+        seen = run_checks.run(
+            lab,
+            subject.reference,
+            start,
+            writes_seconds=options.watch_seconds,
+            tell=lambda _: advance(1),
+        )
+    return Found(seen.findings, seen.facts)
+
+
+def audit(text: str, options: Options, progress: Progress) -> Report:
+    """Audit the image that a text names; its findings are in the order of the catalogue.
 
     A check that a source was asked for and did not answer "could not be measured".
 
@@ -93,24 +148,26 @@ def audit(
         ProvingError: it could not be audited.
     """
     began = time.monotonic()
+    subject = find(text)
     findings: dict[str, Finding] = {}
     facts: dict[str, Any] = {}
-    for name, source in (sources(options) if asked is None else asked).items():
+    for name, source in sources(options).items():
         found = source(subject, options, progress)
         facts |= found.facts
-        findings |= {one.check.id: one for one in (*_unanswered(name), *found.findings)}
+        answers = (*_unanswered(name, "The audit has found no answer."), *found.findings)
+        findings |= {one.check.id: one for one in answers}
     order = list(CHECKS)
     return Report(
-        subject,
+        subject.name,
         tuple(sorted(findings.values(), key=lambda one: order.index(one.check.id))),
         facts,
         time.monotonic() - began,
     )
 
 
-def _unanswered(source: str) -> list[Finding]:
-    return [
-        Finding(check, Verdict.COULD_NOT_BE_MEASURED, "The audit has found no answer.")
-        for check in CHECKS.values()
-        if check.source == source
-    ]
+def _of(source: str) -> list[Check]:
+    return [check for check in CHECKS.values() if check.source == source]
+
+
+def _unanswered(source: str, why: str) -> list[Finding]:
+    return [Finding(check, Verdict.COULD_NOT_BE_MEASURED, why) for check in _of(source)]

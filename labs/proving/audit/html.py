@@ -9,7 +9,16 @@ from html import escape
 
 from ..show import duration_text, verdict_text
 from .findings import Check, Finding, Report
-from .telling import by_chapter, facts_of, harmless, link, shortened, tally, title_of
+from .telling import (
+    by_chapter,
+    facts_of,
+    harmless,
+    layers_of,
+    link,
+    shortened,
+    tally,
+    title_of,
+)
 
 _LEFT = ' style="text-align:left"'
 _STYLE = """
@@ -40,6 +49,7 @@ def card(report: Report, site: str = "") -> str:
         _facts(report),
         f"<p>{escape(tally(report))}.</p>",
         _first(report),
+        _layers(report),
         *(
             _chapter(title_of(chapter), findings, site)
             for chapter, findings in by_chapter(report.findings).items()
@@ -72,6 +82,22 @@ def _first(report: Report) -> str:
         for one in report.first()
     )
     return f"<p><strong>To fix first</strong></p>\n<ol>\n{items}\n</ol>" if items else ""
+
+
+def _layers(report: Report) -> str:
+    rows = "\n".join(
+        f'<tr><th scope="row"{_LEFT}>{escape(layer.created_by)}</th>'
+        f'<td data-label="Unpacked"{_LEFT}>{escape(layer.unpacked)}</td>'
+        f'<td data-label="Transfer"{_LEFT}>{escape(layer.transfer)}</td></tr>'
+        for layer in layers_of(report)
+    )
+    if not rows:
+        return ""
+    return (
+        '<table class="pg-also"><caption>Its layers, the lowest first</caption>\n'
+        f'<thead><tr><th scope="col"{_LEFT}>Layer</th><th scope="col"{_LEFT}>Unpacked</th>'
+        f'<th scope="col"{_LEFT}>Transfer</th></tr></thead>\n<tbody>\n{rows}\n</tbody></table>'
+    )
 
 
 def _chapter(title: str, findings: list[Finding], site: str) -> str:

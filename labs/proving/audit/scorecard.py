@@ -12,7 +12,7 @@ from rich.text import Text
 from ..claims import Verdict
 from ..show import duration_text, verdict_text
 from .findings import Finding, Report
-from .telling import by_chapter, facts_of, harmless, shortened, tally, title_of
+from .telling import by_chapter, facts_of, harmless, layers_of, shortened, tally, title_of
 
 # These shades of the colours that stand for bad and good everywhere are told from black and white.
 STYLES = {
@@ -21,6 +21,9 @@ STYLES = {
     Verdict.COULD_NOT_BE_MEASURED: "bold",
     Verdict.NOT_APPLICABLE: "dim",
 }
+LAYERS = 12
+"""How many layers are shown."""
+
 VERDICT_WIDTH = max(len(verdict_text(verdict)) for verdict in Verdict)
 
 
@@ -47,6 +50,7 @@ def scorecard(report: Report) -> RenderableType:
         Text(),
         Text(f"{tally(report)}."),
         *_first(report),
+        *_layers(report),
     ]
     for chapter, findings in by_chapter(report.findings).items():
         parts += [Text(), Text(f"Chapter {title_of(chapter)}", style="bold"), _checks(findings)]
@@ -78,6 +82,22 @@ def _first(report: Report) -> list[RenderableType]:
         )
         grid.add_row(f"{number}.", told)
     return [Text(), Text("To fix first", style="bold"), Padding(grid, (0, 0, 0, 1))]
+
+
+def _layers(report: Report) -> list[RenderableType]:
+    layers = layers_of(report)
+    if not layers:
+        return []
+    grid = Table.grid(padding=(0, 2), expand=True)
+    for _ in ("unpacked", "transfer"):
+        grid.add_column(justify="right", no_wrap=True, min_width=8)
+    grid.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    grid.add_row(*(Text(title, style="dim") for title in ("unpacked", "transfer", "layer")))
+    for layer in layers[:LAYERS]:
+        grid.add_row(Text(layer.unpacked), Text(layer.transfer), Text(layer.created_by))
+    if len(layers) > LAYERS:
+        grid.add_row("", "", Text(f"and {len(layers) - LAYERS} more, above them", style="dim"))
+    return [Text(), Text("Its layers, the lowest first", style="bold"), grid]
 
 
 def _why(finding: Finding) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import claims
@@ -127,10 +127,56 @@ def shortened(parts: Sequence[str], shown: int = SHOWN) -> list[str]:
     return [*parts[:shown], f"and {len(parts) - shown} more"]
 
 
+_FOR_PROGRAMS = frozenset(
+    (
+        "archive_bytes",
+        "config_digest",
+        "environment_names",
+        "layout",
+        "names",
+        "operating_system",
+        "transfer_codec",
+        "transfer_is_exact",
+    )
+)
+"""Facts that data has and a person need not read."""
+
+
 def facts_of(report: Report) -> list[tuple[str, str]]:
-    """Return a report's facts for people: each one's name, and its value with the unit."""
-    told = ((_term(name), _fact(name, value)) for name, value in report.facts.items())
+    """Return a report's facts for people: each one's name, and its value with the unit.
+
+    What is none, nothing or empty is left out.
+    """
+    told = (
+        (_term(name), _fact(name, value))
+        for name, value in report.facts.items()
+        if value and name not in _FOR_PROGRAMS
+    )
     return [(term, fact) for term, fact in told if fact]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer for people: what it was made by, and its bytes."""
+
+    created_by: str
+    unpacked: str
+    transfer: str
+
+
+def layers_of(report: Report) -> list[Layer]:
+    """Return the layers that a report's facts tell of, the lowest first."""
+    listed = report.facts.get("layers")
+    layers = listed if isinstance(listed, list | tuple) else ()
+    return [
+        Layer(
+            created_by=str(layer.get("created_by") or "not told"),
+            unpacked=_fact("unpacked_bytes", layer.get("unpacked_bytes")) or "–",
+            transfer=_fact("transfer_bytes", layer.get("transfer_bytes")) or "–",
+        )
+        for layer in layers
+        if isinstance(layer, Mapping)
+    ]
 
 
 def _term(name: str) -> str:
@@ -147,5 +193,7 @@ def _fact(name: str, value: Any) -> str:
         parts = [f"{_term(key)} {_fact(key, one)}" for key, one in value.items()]
         return ", ".join(shortened(parts))
     if isinstance(value, list | tuple):
+        if value and all(isinstance(one, Mapping) for one in value):
+            return str(len(value))
         return ", ".join(shortened([told for one in value if (told := _fact(name, one))]))
     return setting_text(name, value)
