@@ -243,7 +243,7 @@ def test_all_checks_are_listed(capsys):
 
     assert 0 == status
     assert [] == [name for name in CHECKS if f"  {name} " not in text]
-    assert text.startswith("Chapter 1 · Qualities\n")
+    assert text.startswith("Chapter 1 · Qualities of a good image\n")
 
 
 def test_a_fault_of_the_audit_itself_is_a_sentence(monkeypatch, capsys):

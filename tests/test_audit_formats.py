@@ -143,7 +143,9 @@ def test_sarif_takes_no_link_or_placeholder_from_an_image():
     link = finding("stops", Verdict.DOES_NOT_HOLD, "[x](http://evil.example) {0}", "Mend it.")
     run = json.loads(formats.sarif_text(Report("x", (link,))))["runs"][0]
 
-    assert "[x] (http://evil.example) {{0}} Mend it." == run["results"][0]["message"]["text"]
+    text = run["results"][0]["message"]["text"]
+
+    assert text.endswith("over? [x] (http://evil.example) {{0}}. Mend it.")
 
 
 def test_sarif_places_are_relative_addresses():

@@ -38,8 +38,8 @@ def test_each_finding_is_told_whole():
     text = " ".join(told(scorecard(REPORT), width=200).split())
 
     for one in REPORT.findings:
-        head = f"{one.verdict} {one.check.id} {' '.join(one.check.claims)} {one.figure}"
-        assert head in text
+        head = f"{one.verdict} {one.check.id} {' '.join(one.check.claims)}"
+        assert f"{head} {one.check.question} {one.figure}" in text
         assert one.advice in text
 
 
@@ -52,6 +52,7 @@ def test_what_to_fix_first_stands_before_the_chapters():
     assert ["secrets", "stops", "hidden-bytes"] == re.findall(r"\d\. ([a-z-]+):", first)
     assert sorted(heads) == heads
     assert "Chapter 9 · Process management" in heads
+    assert "Chapter 1 · Qualities of a good image" in heads
 
 
 @pytest.mark.parametrize("report", [REPORT, HOSTILE])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from audits import ESCAPE, HOSTILE, REPORT
+from audits import ESCAPE, FAILS, HOLDS, HOSTILE, REPORT, finding
 from proving.audit import telling
 from proving.audit.catalogue import CHECKS
 from proving.audit.findings import Report
@@ -89,6 +89,22 @@ def test_a_tally_counts_every_check_once():
         == telling.tally(REPORT)
     )
     assert "No check was made" == telling.tally(Report("x", ()))
+
+
+@pytest.mark.parametrize(
+    ("figure", "expected"),
+    [("none", "none."), ("It is.", "It is."), ("", ""), ("3 files and …", "3 files and …")],
+)
+def test_an_answer_is_a_sentence(figure, expected):
+    """Figures need not end in a full stop; what is told does."""
+    assert expected == telling.answer(finding("stops", HOLDS, figure))
+
+
+def test_a_message_asks_answers_and_advises():
+    """In one line, for those who see nothing else."""
+    assert "Are orphans reaped? 5 stay. Mend it." == telling.message(
+        finding("reaps", FAILS, "5 stay", "Mend it.")
+    )
 
 
 def test_facts_have_their_units():

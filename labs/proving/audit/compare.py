@@ -17,7 +17,7 @@ from ..show import SYMBOLS
 from .findings import Check, Finding, Report, by_weight
 from .formats import FORMAT, as_data
 from .scorecard import STYLES
-from .telling import facts_of, harmless
+from .telling import answer, facts_of, harmless
 
 _SAME_SHARE = 0.05
 """Up to this share of the greater one, two figures are the same: runs differ by as much."""
@@ -192,4 +192,4 @@ def _told(finding: Finding | None) -> Text:
     if finding is None:
         return Text("not asked", style="dim")
     told = Text(f"{SYMBOLS[finding.verdict]} {finding.verdict}", style=STYLES[finding.verdict])
-    return told.append(f"\n{finding.figure}", style="not bold default") if finding.figure else told
+    return told.append(f"\n{answer(finding)}", style="not bold default")

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 from .. import claims
 from ..claims import Verdict
 from .findings import Check, Finding, Report
-from .telling import chapter_of, harmless, link, page_of, tally
+from .telling import answer, chapter_of, harmless, link, message, page_of, tally
 
 SCHEMA = Path(__file__).with_name("audit.schema.json")
 """The JSON Schema (draft 2020-12) of what `json_text` returns, of comparisons too."""
@@ -101,11 +101,11 @@ def _junit_case(suite: ET.Element, finding: Finding) -> None:
         suite, "testcase", classname=f"{check.source}.{chapter_of(check)}", name=check.id
     )
     if tag := _JUNIT.get(finding.verdict):
-        outcome = ET.SubElement(case, tag, message=_xml(finding.figure or check.question))
+        outcome = ET.SubElement(case, tag, message=_xml(answer(finding)))
         if tag != "skipped":
             outcome.set("type", str(finding.verdict))
             outcome.text = _xml("\n".join(filter(None, (finding.advice, *finding.places))))
-    ET.SubElement(case, "system-out").text = _xml(f"{check.question} {finding.figure}")
+    ET.SubElement(case, "system-out").text = _xml(f"{check.question} {answer(finding)}")
 
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -199,12 +199,11 @@ def _result(finding: Finding, rules: Mapping[str, int], place: str) -> dict[str,
 def _notification(finding: Finding, rules: Mapping[str, int]) -> dict[str, Any]:
     return {
         "level": "warning",
-        "message": {"text": f"{finding.check.id} could not be measured. {_message(finding)}"},
+        "message": {"text": f"{finding.check.id} could not be measured: {_message(finding)}"},
         "associatedRule": {"id": finding.check.id, "index": rules[finding.check.id]},
     }
 
 
 def _message(finding: Finding) -> str:
     """Return what a result says, with no placeholder or link in it (sections 3.11.5, 3.11.6)."""
-    text = " ".join(filter(None, (finding.figure or finding.check.question, finding.advice)))
-    return text.replace("](", "] (").replace("{", "{{").replace("}", "}}")
+    return message(finding).replace("](", "] (").replace("{", "{{").replace("}", "}}")

@@ -10,6 +10,7 @@ from html import escape
 from ..show import duration_text, verdict_text
 from .findings import Check, Finding, Report
 from .telling import (
+    answer,
     by_chapter,
     facts_of,
     harmless,
@@ -78,7 +79,7 @@ def _facts(report: Report) -> str:
 
 def _first(report: Report) -> str:
     items = "\n".join(
-        f"<li><strong>{escape(one.check.id)}</strong>: {escape(one.advice or one.figure)}</li>"
+        f"<li><strong>{escape(one.check.id)}</strong>: {escape(one.advice or answer(one))}</li>"
         for one in report.first()
     )
     return f"<p><strong>To fix first</strong></p>\n<ol>\n{items}\n</ol>" if items else ""
@@ -121,7 +122,7 @@ def _row(finding: Finding, site: str) -> str:
         f"{_claims(check, site)}</small></th>"
         f'<td data-label="Verdict"{_LEFT}><span class="pg-verdict">'
         f"{escape(verdict_text(finding.verdict))}</span></td>"
-        f'<td data-label="Found"{_LEFT}>{escape(finding.figure)}{places}</td>'
+        f'<td data-label="Found"{_LEFT}>{escape(answer(finding))}{places}</td>'
         f'<td data-label="What to do"{_LEFT}>{escape(finding.advice)}</td></tr>'
     )
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from ..claims import Verdict
 from ..show import duration_text, verdict_text
 from .findings import Finding, Report
-from .telling import by_chapter, facts_of, harmless, layers_of, shortened, tally, title_of
+from .telling import answer, by_chapter, facts_of, harmless, layers_of, shortened, tally, title_of
 
 # These shades of the colours that stand for bad and good everywhere are told from black and white.
 STYLES = {
@@ -101,7 +101,7 @@ def _layers(report: Report) -> list[RenderableType]:
 
 
 def _why(finding: Finding) -> str:
-    return finding.advice or finding.figure
+    return finding.advice or answer(finding)
 
 
 def _checks(findings: list[Finding]) -> RenderableType:
@@ -115,10 +115,11 @@ def _checks(findings: list[Finding]) -> RenderableType:
 
 
 def _check(finding: Finding) -> Text:
-    """Return a check in a few lines: its name and claims, the figure, where, and what to do."""
+    """Return a check in a few lines: name and claims, the question, its answer, and what to do."""
     told = Text(finding.check.id, style="bold")
     told.append(f"  {' '.join(finding.check.claims)}\n", style="dim")
-    told.append(finding.figure or finding.check.question)
+    told.append(f"{finding.check.question}\n", style="dim")
+    told.append(answer(finding))
     if finding.verdict is not Verdict.HOLDS:
         for place in shortened(finding.places):
             told.append(f"\n  {place}")

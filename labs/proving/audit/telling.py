@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from .. import claims
 from ..claims import Verdict
+from ..paths import ROOT
 from ..show import setting_text
 from .findings import Check, Finding, Report
 from .text import printable
@@ -67,12 +69,13 @@ def chapter_of(check: Check) -> str:
     return next((known[one].chapter for one in check.claims if one in known), "")
 
 
+@cache
 def title_of(chapter: str) -> str:
-    """Return what a chapter is called: `4 · Layer size`."""
-    number, _, name = chapter.partition("-")
-    if not number.isdecimal():
+    """Return what a chapter is called, by its page: `4 · Layer size`."""
+    page = ROOT / "chapters" / f"{chapter}.md"
+    if not page.is_file():
         return "Elsewhere"
-    return f"{int(number)} · {name.replace('-', ' ').capitalize()}"
+    return page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def page_of(claim_id: str) -> str:
@@ -88,6 +91,17 @@ def link(site: str, claim_id: str) -> str:
     """Return the address of a claim on a site; empty where either is not known."""
     page = page_of(claim_id)
     return f"{site.rstrip('/')}/{page}" if site and page else ""
+
+
+def answer(finding: Finding) -> str:
+    """Return the figure of a finding as a sentence; empty where there is none."""
+    figure = finding.figure.strip()
+    return figure if not figure or figure.endswith((".", "!", "?", "…")) else f"{figure}."
+
+
+def message(finding: Finding) -> str:
+    """Return what was asked, what was found and what to do, in one line."""
+    return " ".join(filter(None, (finding.check.question, answer(finding), finding.advice)))
 
 
 def by_chapter(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
@@ -131,7 +145,9 @@ _FOR_PROGRAMS = frozenset(
     (
         "archive_bytes",
         "config_digest",
+        "engine_architecture",
         "environment_names",
+        "image_architecture",
         "layout",
         "names",
         "operating_system",
