@@ -7,7 +7,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from audits import BETTER, HOSTILE, REPORT
+from audits import BETTER, FAILS, HOSTILE, REPORT, finding
 from proving.audit import html
 from proving.audit.compare import comparison
 from proving.audit.findings import Report
@@ -135,10 +135,17 @@ def test_the_card_is_well_nested_html_with_all_its_words(report):
 
 def test_no_tag_of_an_image_reaches_a_page():
     """The page of a hostile image has the tags of any other page."""
-    tags = set(Page(html.page(HOSTILE, "https://example.org")).tags)
+    tags = set(Page(html.page(HOSTILE, "https://example.org")).tags) - {"code"}
 
     assert tags <= set(Page(html.page(REPORT, "https://example.org")).tags)
     assert "script" not in tags
+
+
+def test_advice_has_code_where_it_says_so():
+    """Between backticks, and escaped there too."""
+    told = html.card(Report("x", (finding("user", FAILS, "root", "Write `<b>` & build."),)))
+
+    assert "Write <code>&lt;b&gt;</code> &amp; build." in told
 
 
 def test_claims_of_a_card_are_links_where_there_is_a_site():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from html import escape
 
-from ..show import duration_text, verdict_text
+from ..show import duration_text, prose_html, verdict_text
 from .findings import Check, Finding, Report
 from .telling import (
     answer,
@@ -30,8 +30,10 @@ body { margin: 2rem auto; padding: 0 1rem; max-width: 60em; line-height: 1.45;
 table { width: 100%; border-collapse: collapse; margin: 1em 0 2em; }
 caption { text-align: left; font-size: 1.15em; font-weight: 700; padding: 0.4em 0; }
 th, td { text-align: left; vertical-align: top; padding: 0.4em 0.6em 0.4em 0;
-  border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th:first-child { width: 22%; }
+  border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
+h1 { font-size: 1.6em; overflow-wrap: anywhere; }
+td, th { min-width: 6em; }
+td code, tbody th { overflow-wrap: anywhere; }
 tbody th { font-weight: 500; }
 .pg-verdict { font-weight: 700; }
 [data-verdict="holds"] .pg-verdict { color: var(--good); }
@@ -44,11 +46,26 @@ dd { margin: 0; overflow-wrap: anywhere; }
 def card(report: Report, site: str = "") -> str:
     """Return the scorecard of a report as HTML; claims are links where a `site` is given."""
     report = harmless(report)
+    title = f"<p><strong>The audit of {escape(report.subject)}</strong></p>"
+    return f'<div class="pg-card pg-audit">\n{title}\n{_told(report, site)}\n</div>'
+
+
+def page(report: Report, site: str = "") -> str:
+    """Return the scorecard as a page of its own, which loads nothing."""
+    report = harmless(report)
+    title = f"The audit of {escape(report.subject)}"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>{title}</h1>\n{_told(report, site)}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _told(report: Report, site: str) -> str:
     parts = [
-        f"<p><strong>The audit of {escape(report.subject)}</strong> "
-        f"<span>took {duration_text(report.seconds)}</span></p>",
         _facts(report),
-        f"<p>{escape(tally(report))}.</p>",
+        f"<p>{escape(tally(report))}. It took {duration_text(report.seconds)}.</p>",
         _first(report),
         _layers(report),
         *(
@@ -56,18 +73,7 @@ def card(report: Report, site: str = "") -> str:
             for chapter, findings in by_chapter(report.findings).items()
         ),
     ]
-    return '<div class="pg-card pg-audit">\n' + "\n".join(filter(None, parts)) + "\n</div>"
-
-
-def page(report: Report, site: str = "") -> str:
-    """Return the scorecard as a page of its own, which loads nothing."""
-    subject = escape(harmless(report).subject)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>The audit of {subject}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"{card(report, site)}\n</main>\n</body>\n</html>\n"
-    )
+    return "\n".join(filter(None, parts))
 
 
 def _facts(report: Report) -> str:
@@ -79,7 +85,7 @@ def _facts(report: Report) -> str:
 
 def _first(report: Report) -> str:
     items = "\n".join(
-        f"<li><strong>{escape(one.check.id)}</strong>: {escape(one.advice or answer(one))}</li>"
+        f"<li><strong>{escape(one.check.id)}</strong>: {prose_html(one.advice or answer(one))}</li>"
         for one in report.first()
     )
     return f"<p><strong>To fix first</strong></p>\n<ol>\n{items}\n</ol>" if items else ""
@@ -96,8 +102,8 @@ def _layers(report: Report) -> str:
         return ""
     return (
         '<table class="pg-also"><caption>Its layers, the lowest first</caption>\n'
-        f'<thead><tr><th scope="col"{_LEFT}>Layer</th><th scope="col"{_LEFT}>Unpacked</th>'
-        f'<th scope="col"{_LEFT}>Transfer</th></tr></thead>\n<tbody>\n{rows}\n</tbody></table>'
+        f"{_head(('Layer', 60), ('Unpacked', 20), ('Transfer', 20))}\n"
+        f"<tbody>\n{rows}\n</tbody></table>"
     )
 
 
@@ -105,10 +111,18 @@ def _chapter(title: str, findings: list[Finding], site: str) -> str:
     rows = "\n".join(_row(finding, site) for finding in findings)
     return (
         f'<table class="pg-also"><caption>Chapter {escape(title)}</caption>\n'
-        f'<thead><tr><th scope="col"{_LEFT}>Check</th><th scope="col"{_LEFT}>Verdict</th>'
-        f'<th scope="col"{_LEFT}>Found</th><th scope="col"{_LEFT}>What to do</th></tr></thead>\n'
+        f"{_head(('Check', 25), ('Verdict', 19), ('Found', 28), ('What to do', 28))}\n"
         f"<tbody>\n{rows}\n</tbody></table>"
     )
+
+
+def _head(*columns: tuple[str, int]) -> str:
+    """Return the head of a table: its columns, and their widths in hundredths of it."""
+    cells = "".join(
+        f'<th scope="col" style="text-align:left;width:{width}%">{title}</th>'
+        for title, width in columns
+    )
+    return f"<thead><tr>{cells}</tr></thead>"
 
 
 def _row(finding: Finding, site: str) -> str:
@@ -122,8 +136,8 @@ def _row(finding: Finding, site: str) -> str:
         f"{_claims(check, site)}</small></th>"
         f'<td data-label="Verdict"{_LEFT}><span class="pg-verdict">'
         f"{escape(verdict_text(finding.verdict))}</span></td>"
-        f'<td data-label="Found"{_LEFT}>{escape(answer(finding))}{places}</td>'
-        f'<td data-label="What to do"{_LEFT}>{escape(finding.advice)}</td></tr>'
+        f'<td data-label="Found"{_LEFT}>{prose_html(answer(finding))}{places}</td>'
+        f'<td data-label="What to do"{_LEFT}>{prose_html(finding.advice)}</td></tr>'
     )
 
 

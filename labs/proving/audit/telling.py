@@ -201,10 +201,8 @@ def _term(name: str) -> str:
 
 
 def _fact(name: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
     if isinstance(value, Mapping):
         parts = [f"{_term(key)} {_fact(key, one)}" for key, one in value.items()]
         return ", ".join(shortened(parts))
@@ -212,4 +210,6 @@ def _fact(name: str, value: Any) -> str:
         if value and all(isinstance(one, Mapping) for one in value):
             return str(len(value))
         return ", ".join(shortened([told for one in value if (told := _fact(name, one))]))
+    if isinstance(value, float) and not name.endswith(("_seconds", "_bytes")):
+        return f"{value:.4g}"
     return setting_text(name, value)
