@@ -40,6 +40,12 @@ tbody th { font-weight: 500; }
 [data-verdict="does not hold"] .pg-verdict { color: var(--bad); }
 dl { display: grid; grid-template-columns: minmax(8em, max-content) 1fr; gap: 0.15em 1em; }
 dd { margin: 0; overflow-wrap: anywhere; }
+@media (max-width: 46em) {
+  table, caption, tbody, tr, th, td { display: block; border: 0; padding: 0.1em 0; }
+  thead, td:empty { display: none; }
+  tr { padding: 0.5em 0; border-bottom: 1px solid var(--line); }
+  td::before { content: attr(data-label) ": "; }
+}
 """
 
 
@@ -128,7 +134,10 @@ def _head(*columns: tuple[str, int]) -> str:
 def _row(finding: Finding, site: str) -> str:
     check = finding.check
     verdict = escape(finding.verdict)
-    places = "".join(f"<br><code>{escape(place)}</code>" for place in shortened(finding.places))
+    places = "".join(
+        f"<br><code>{escape(one)}</code>" if one in finding.places else f"<br>{escape(one)}"
+        for one in shortened(finding.places)
+    )
     return (
         f'<tr data-verdict="{verdict}">'
         f'<th scope="row"{_LEFT}>{escape(check.question)}'
