@@ -86,6 +86,7 @@ _REMOVED = re.compile(
     r"(?:.*/)?(?:[\w-]*[._-])?(?:tokens?|secrets?|passwords?|credentials?)(?:\.(?:txt|json|ya?ml))?",
     re.IGNORECASE,
 )
+_GONE = ", which a later layer hides"
 _IN_ADDRESSES = "password in an address"
 
 
@@ -187,6 +188,7 @@ def _finding(
     holds: bool | Verdict,
     figure: str,
     advice: str = "",
+    *,
     values: Mapping[str, Value] | None = None,
     places: Iterable[str] = (),
 ) -> Finding:
@@ -227,8 +229,8 @@ def _hidden_bytes(seen: Seen) -> Finding:
         figure if hidden else "none",
         "Remove what a step does not leave for the next one in the same RUN that made it, and "
         "write each file in one layer.",
-        values,
-        _biggest_hidden(seen),
+        values=values,
+        places=_biggest_hidden(seen),
     )
 
 
@@ -263,8 +265,8 @@ def _caches(seen: Seen) -> Finding:
         total <= CACHE_BYTES,
         f"{_bytes(total)} in {_number(files.total(), 'file')}: {told}" if total else "none",
         f"{cures[:1].upper()}{cures[1:]}.",
-        {"cache_bytes": total, **{f"{kind}_bytes": size for kind, size in sizes.items()}},
-        (
+        values={"cache_bytes": total, **{f"{kind}_bytes": size for kind, size in sizes.items()}},
+        places=(
             f"/{path}: {_bytes(size)}"
             for one in folders.values()
             for path, size in one.most_common(3)
@@ -296,8 +298,8 @@ def _toolchain(seen: Seen) -> Finding:
         not tools,
         f"{_number(len(names), 'program')}: {_some(names)}" if tools else "none",
         "Build in a stage of its own, and copy what it made into the last one.",
-        {"tools": len(tools), "headers": headers, "packages_of_tools": len(packages)},
-        (f"/{path}" for path in tools),
+        values={"tools": len(tools), "headers": headers, "packages_of_tools": len(packages)},
+        places=(f"/{path}" for path in tools),
     )
 
 
@@ -327,8 +329,8 @@ def _package_manager(seen: Seen) -> Finding:
         _some(names) if found else "none",
         "Where nothing is installed at run time, copy the application onto a base without a "
         "package manager, such as scratch or a distroless one.",
-        {"package_managers": len(names)},
-        (f"/{path}" for path in found),
+        values={"package_managers": len(names)},
+        places=(f"/{path}" for path in found),
     )
 
 
@@ -340,8 +342,8 @@ def _privileged_files(seen: Seen) -> Finding:
         f"{_number(len(found), 'file')}: {_some(toolchain.names(found))}" if found else "none",
         "Take the bits away in the layer that brings the files (`chmod a-s`), where the "
         "application does not need them, and run with allowPrivilegeEscalation: false.",
-        {"privileged_files": len(found)},
-        (f"/{path}" for path in found),
+        values={"privileged_files": len(found)},
+        places=(f"/{path}" for path in found),
     )
 
 
@@ -365,8 +367,8 @@ def _world_writable(seen: Seen) -> Finding:
         else "none",
         "Give them to the user or the group that writes them, and take the others' right away "
         "(`chmod o-w`); a directory for everybody needs the sticky bit.",
-        {"world_writable_files": len(files), "world_writable_directories": len(folders)},
-        (f"/{path}" for path in found),
+        values={"world_writable_files": len(files), "world_writable_directories": len(folders)},
+        places=(f"/{path}" for path in found),
     )
 
 
@@ -406,15 +408,15 @@ def _secrets(seen: Seen) -> Finding:
             figure,
             "Take them for known: revoke them. Hand secrets to a build by `RUN --mount=type=secret`"
             " and to a container by a mounted Secret; what a later layer removes is still there.",
-            values,
-            found,
+            values=values,
+            places=found,
         )
     return _finding(
         "secrets",
         Verdict.COULD_NOT_BE_MEASURED,
         f"layer {not_searched[0]} has too much that looks like a secret",
         "Look at the layer by hand.",
-        values,
+        values=values,
     )
 
 
@@ -425,9 +427,7 @@ def _secrets_in_layers(seen: Seen) -> Iterator[str]:
             if _is_of_others(seen, layer, hit):
                 continue
             where = f"/{hit.path}" if hit.path else "after the last file"
-            gone = (
-                ", which a later layer hides" if _is_hidden(seen, number, hit.path, files) else ""
-            )
+            gone = _GONE if _is_hidden(seen, number, hit.path, files) else ""
             place = "" if hit.in_content else ", in its name or attributes"
             told = "" if hit.told == secrets.MASK else f" {hit.told}"
             yield f"layer {number}: {where}{place}: {hit.form}{told}{gone}"
@@ -488,7 +488,7 @@ def _secrets_by_name(seen: Seen) -> Iterator[str]:
             if not kind and hidden and _REMOVED.fullmatch(name) and not _OF_LIBRARIES.search(path):
                 kind = "named like a secret"
             if kind and not _OF_OTHERS.search(path) and not _OF_LIBRARIES.search(path):
-                gone = ", which a later layer hides" if hidden else ""
+                gone = _GONE if hidden else ""
                 yield f"layer {number}: /{path}: {kind}{gone}"
 
 
@@ -515,10 +515,9 @@ def _user(seen: Seen) -> Finding:
         return _finding("user", False, "root, since the image names no user", _USER_ADVICE)
     shown = printable(told, 60)
     if name.isascii() and name.isdigit():
-        root = int(name) == 0
-        return _finding(
-            "user", not root, f"{shown}, which is root" if root else shown, _USER_ADVICE
-        )
+        if int(name):
+            return _finding("user", True, shown)
+        return _finding("user", False, f"{shown}, which is root", _USER_ADVICE)
     number = _account(seen, name)
     if number == 0:
         return _finding("user", False, f"{shown}, which is root", _USER_ADVICE)
@@ -615,8 +614,12 @@ def _shared_base(seen: Seen) -> Finding:
         if most
         else f"none, with any of {_number(len(shared), 'other image')}",
         "Build the images that run together on one base: a node downloads it once.",
-        {"shared_layers": most, "shared_transfer_bytes": size, "sharing_images": len(with_it)},
-        with_it,
+        values={
+            "shared_layers": most,
+            "shared_transfer_bytes": size,
+            "sharing_images": len(with_it),
+        },
+        places=with_it,
     )
 
 

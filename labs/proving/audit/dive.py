@@ -66,7 +66,8 @@ def scores(stack: Sequence[Changeset]) -> Scores:
 
 def _visit(tree: _Node, below: _Node, found: dict[str, _Data]) -> None:
     """Count the leaves of a layer; a whiteout is measured by what lies below the layer."""
-    for path, node in _leaves(tree, ""):
+    for leaf, node in _leaves(tree, ""):
+        path = leaf
         folder, _, name = path.rpartition("/")
         size_bytes = node.size_bytes
         is_whiteout = name.startswith(_WHITEOUT)

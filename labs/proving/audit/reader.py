@@ -70,8 +70,9 @@ _DEEPEST_PATH = 256
 class Limits:
     """What an archive may cost; more ends in a sentence.
 
-    `paths` are those of all layers, `names_bytes` what those paths come to, `documents_bytes` all that is kept of files that are no layers
-    and of databases of packages, and `unpacked_bytes` all layers uncompressed.
+    `paths` are those of all layers, and `names_bytes` what they come to; `documents_bytes` is all
+    that is kept of files that are no layers and of databases of packages, and `unpacked_bytes` all
+    layers uncompressed.
     """
 
     paths: int = 400_000

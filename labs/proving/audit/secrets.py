@@ -120,8 +120,8 @@ FORMS = (
 )
 """All forms that are looked for."""
 
-_PASSWORD = "password in an address"
-_BY_TEXT = ("password in an address", "password of a machine", "npm token")
+_IN_ADDRESSES = "password in an address"
+_BY_TEXT = (_IN_ADDRESSES, "password of a machine", "npm token")
 
 _PLACEHOLDER = re.compile(
     rb"[$%{}()<>*\[\]\\`|^]|\.\.\.|x{4}|(.)\1{5}|example|sample|placeholder|changeme|change_me"
@@ -313,7 +313,7 @@ def _is_placeholder(form: str, match: re.Match[bytes]) -> bool:
         return True
     if form not in _BY_TEXT:
         return len(set(secret)) < 8
-    if form == _PASSWORD:
+    if form == _IN_ADDRESSES:
         if _NO_HOSTS.fullmatch(match["host"]) or secret == match["user"]:
             return True
         if _PLACEHOLDER.search(match["user"]) or not secret.isascii():
@@ -331,7 +331,7 @@ def _is_comment(form: str, window: bytes, at: int) -> bool:
 
 def _told(form: str, window: bytes, begins: int, ends: int) -> str:
     """Return the word that has a secret, with a mask in its place."""
-    if form == _PASSWORD:
+    if form == _IN_ADDRESSES:
         before = re.search(
             rb"[\w+.-]{1,20}://[^\s/:@\"'<>]{0,64}:$", window[max(0, begins - 100) : begins]
         )

@@ -158,9 +158,7 @@ class Tar:
         name, mode, size, checksum, kind, link, magic, prefix = _FIELDS.unpack(block)
         computed = sum(block) - sum(checksum) + _SPACES
         if computed != self._number(checksum):
-            raise Damaged(
-                f"{self._what} is damaged at byte {self._at - BLOCK}: no header is there."
-            )
+            raise self._no_header()
         size_bytes = self._number(size)
         if kind in (_LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL):
             self._begin_special(kind, size_bytes)
@@ -168,7 +166,8 @@ class Tar:
         path = _text(name)
         if magic == b"ustar\0" and prefix[0]:
             path = f"{_text(prefix)}/{path}"
-        self._begin_member(block, kind, path, _text(link), self._number(mode), size_bytes)
+        told = Member(path, kind, self._number(mode), _text(link), size_bytes, 0, 0, 0)
+        self._begin_member(block, told)
 
     def _begin_special(self, kind: bytes, size_bytes: int) -> None:
         if size_bytes > LONGEST_NAME and kind != _GLOBAL:
@@ -202,12 +201,10 @@ class Tar:
                 self._extended[_decoded(key)] = _decoded(value)
             at += int(length)
 
-    def _begin_member(
-        self, block: bytes, kind: bytes, path: str, link: str, mode: int, size_bytes: int
-    ) -> None:
-        extended = self._extended
-        path = extended.get("GNU.sparse.name") or extended.get("path") or self._name or path
-        link = extended.get("linkpath") or self._link or link
+    def _begin_member(self, block: bytes, told: Member) -> None:
+        extended, kind, size_bytes = self._extended, told.kind, told.size_bytes
+        path = extended.get("GNU.sparse.name") or extended.get("path") or self._name or told.name
+        link = extended.get("linkpath") or self._link or told.link
         if "size" in extended:
             size_bytes = self._decimal(extended["size"])
         if kind in (_OLD_REGULAR, _CONTIGUOUS):
@@ -222,9 +219,8 @@ class Tar:
                 whole_bytes = self._decimal(extended[key])
         self._name = self._link = ""
         self._extended = {}
-        self._held = Member(
-            path, kind, mode & 0o7777, link, whole_bytes, content_bytes, self._at - BLOCK, self._at
-        )
+        at, mode = self._at - BLOCK, told.mode & 0o7777
+        self._held = Member(path, kind, mode, link, whole_bytes, content_bytes, at, at)
         self._begin_held()
 
     def _begin_held(self) -> None:
@@ -251,10 +247,11 @@ class Tar:
         except ValueError:
             number = -1
         if number < 0:
-            raise Damaged(
-                f"{self._what} is damaged at byte {self._at - BLOCK}: no header is there."
-            )
+            raise self._no_header()
         return number
+
+    def _no_header(self) -> Damaged:
+        return Damaged(f"{self._what} is damaged at byte {self._at - BLOCK}: no header is there.")
 
     def _decimal(self, text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) < 20):
