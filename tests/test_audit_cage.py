@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
-import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
@@ -223,6 +223,32 @@ def test_nothing_of_the_host_is_in_reach(audit: Audit, lab: Any, tmp_path: Path)
     assert not attributes["HostConfig"]["PortBindings"]
 
 
+def foreign_image(architecture: str, machine: int, name: str) -> bytes:
+    """Return an archive, as `docker save` writes it, with a header of ELF as its only program."""
+    header = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little")
+    layer = packed({"program": header + machine.to_bytes(2, "little") + bytes(44)})
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "config": {"Cmd": ["/program"]},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    told = {"config.json": config, "manifest.json": manifest}
+    return packed({"layer.tar": layer} | {key: json.dumps(it).encode() for key, it in told.items()})
+
+
+def packed(files: dict[str, bytes]) -> bytes:
+    """Return a tar archive of files that may be executed."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o755
+            archive.addfile(member, io.BytesIO(data))
+    return content.getvalue()
+
+
 @pytest.mark.engine
 def test_a_program_of_another_architecture_is_told_so(lab: Any) -> None:
     """Where the engine emulates nothing, the sentence names both architectures."""
@@ -230,23 +256,8 @@ def test_a_program_of_another_architecture_is_told_so(lab: Any) -> None:
 
     here = lab.engine.description.architecture
     other, machine = ("arm64", 0xB7) if here == "amd64" else ("amd64", 0x3E)
-    header = b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little")
-    header += machine.to_bytes(2, "little") + bytes(44)
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
-        member = tarfile.TarInfo("program")
-        member.size, member.mode = len(header), 0o755
-        archive.addfile(member, io.BytesIO(header))
     name = leftovers.image_name(lab.run, "foreign")
-    builder = lab.engine.builder
-    command = [builder.client, "import", f"--platform=linux/{other}", '--change=CMD ["/program"]']
-    subprocess.run(
-        [*command, "-", name],
-        input=content.getvalue(),
-        env=dict(builder.environment),
-        check=True,
-        capture_output=True,
-    )
+    lab.engine.docker.images.load(foreign_image(other, machine, name))
 
     seen = run_checks.run(lab, name, writes_seconds=2.0)
 

@@ -202,6 +202,18 @@ def after(seconds: float) -> str:
     return "at once" if seconds < 0.1 else f"after {seconds:.1f} s"
 
 
+def foreign(made_for: str, here: str) -> str:
+    """Say why an engine of one architecture cannot execute a program, in a sentence."""
+    if made_for != here:
+        return (
+            f"It is made for {plain(made_for, 40)}, and the engine, which is {here}, cannot run it."
+        )
+    return (
+        f"Its program cannot be executed: it is made for another architecture than {here}, which "
+        "the image names, or it is a script without a first line that names its interpreter."
+    )
+
+
 def last_lines(log: str) -> str:
     """Return the last lines of a stranger's log, for a sentence; empty where there are none."""
     lines = [plain(line) for line in log.splitlines() if line.strip()]
@@ -379,7 +391,7 @@ class Cage:
         here = self.lab.engine.description.architecture
         made_for = self.declared.architecture
         if "exec format error" in told:
-            return f"{_FOREIGN.format(made_for=made_for, here=here)}: {told}"
+            return f"{foreign(made_for, here)} The engine says: {told}"
         return f"The engine does not start it: {told}"
 
     def volume_bytes(self) -> int:
@@ -590,7 +602,7 @@ class Cage:
             fault = reason
         elif "exec format error" in log:
             here = self.lab.engine.description.architecture
-            fault = f"{_FOREIGN.format(made_for=self.declared.architecture, here=here)}."
+            fault = foreign(self.declared.architecture, here)
         return Up(
             False,
             seconds,
@@ -625,9 +637,6 @@ class Cage:
         log = last_lines(self.log_text())
         told = f" Its last lines: {log}" if log else " It has logged nothing."
         return f"It runs and did not come up {waited}: {missed}.{opened}{told}"
-
-
-_FOREIGN = "It is made for {made_for}, and the engine, which is {here}, cannot run its program"
 
 
 def _log(size_bytes: int) -> LogConfig:
