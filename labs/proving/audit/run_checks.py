@@ -99,20 +99,29 @@ _READINESS_SCRIPT = (
     ASK
     + r"""
 until=$((SECONDS + $1)) ports=$2; shift 2
-patience=2 well=0
-while [ $SECONDS -lt $until ] && [ $well -lt 4 ]; do
-  for port in $ports; do
-    for path; do
-      ( now=$EPOCHREALTIME; ask "$port" "$path"; echo "$now $port $path $status" ) &
-    done
-  done | { seen=1; while read -r line; do
-    echo "$line"; [[ $line =~ \ /\ [1-4][0-9][0-9]$ ]] && seen=0; done; exit $seen; } \
-    && well=$((well + 1))
+patience=2 rounds=0
+while [ $SECONDS -lt $until ] && [ $rounds -lt 4 ]; do
+  told=$(for port in $ports; do for path; do
+    ( now=$EPOCHREALTIME; ask "$port" "$path"; echo "$now $port $path $status" ) &
+  done; done; wait)
+  echo "$told"
+  answers=no busy=no
+  while read -r _ _ path status; do
+    case "$path $status" in
+      "/ "[1-4]??) answers=yes ;;
+      "/ "*) ;;
+      *" 5"??) busy=yes ;;
+    esac
+  done <<< "$told"
+  if [ $answers = yes ] && [ $busy = no ]; then rounds=$((rounds + 1)); fi
   read -rt 0.3 <> <(:)
 done
 """
 )
-"""For bash in the container's network: it asks all paths again and again, until / has answered."""
+"""For bash in the container's network: it asks all paths again and again, until / has answered.
+
+While another path says that it is not ready (5xx), that is waited for, too.
+"""
 
 
 @dataclass(frozen=True)
