@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -360,6 +361,23 @@ def test_an_archive_in_a_file_is_read_and_not_run(tmp_path, capsys):
     assert all("docker load" in one["figure"] for one in runs)
     assert str(FAILS) in {one["verdict"] for one in report["findings"]}
     assert "Reading web.tar …" in err
+
+
+@pytest.mark.parametrize("form", command.FORMATS)
+def test_no_format_tells_a_secret(tmp_path, capsys, form):
+    """Where it is, yes; what it is, no: reports are kept, and sent to others."""
+    secret = "ghp_" + hashlib.sha256(b"nobody's").hexdigest()[:36]
+    layers = [archives.tar(("app/settings.ini", f"token = {secret}\n".encode()))]
+    settings = archives.config(layers, [f"RUN TOKEN={secret} make"])
+    settings["config"] = {"Env": [f"TOKEN={secret}"], "Cmd": ["serve", secret]}
+    path = tmp_path / "web.tar"
+    path.write_bytes(archives.legacy(layers, settings))
+    command.main([str(path), "--no-run", "--format", form, "--fail-on", "secrets"])
+    text = "".join(capsys.readouterr())
+
+    assert "app/settings.ini" in text
+    assert secret not in text
+    assert secret[4:20] not in text
 
 
 def test_the_program_says_what_it_is_for(asked, capsys):

@@ -178,7 +178,7 @@ def _changes(outcome: Outcome, chosen: list[Change]) -> RenderableType:
     table = _side_by_side("Check", "This image", "The other")
     for change in _weightiest_first(chosen):
         name = Text.assemble((f"{_MARKS[outcome]} ", style), change.check.id)
-        table.add_row(name, _told(change.image), _told(change.other))
+        table.add_row(name, _told(change.image), _other(change))
     return Group(Text(_TITLES[outcome], style=style), Padding(table, (0, 0, 0, 1)))
 
 
@@ -186,6 +186,11 @@ def _weightiest_first(chosen: list[Change]) -> list[Change]:
     either = {change.check.id: change for change in chosen}
     ordered = by_weight(one for change in chosen if (one := change.image or change.other))
     return [either[finding.check.id] for finding in ordered]
+
+
+def _other(change: Change) -> Text:
+    alike = change.image and change.other and _side(change.image) == _side(change.other)
+    return Text("the same", style="dim") if alike else _told(change.other)
 
 
 def _told(finding: Finding | None) -> Text:

@@ -135,7 +135,9 @@ def _row(finding: Finding, site: str) -> str:
     check = finding.check
     verdict = escape(finding.verdict)
     places = "".join(
-        f"<br><code>{escape(one)}</code>" if one in finding.places else f"<br>{escape(one)}"
+        f'<br><code style="overflow-wrap:anywhere">{escape(one)}</code>'
+        if one in finding.places
+        else f"<br>{escape(one)}"
         for one in shortened(finding.places)
     )
     return (

@@ -147,6 +147,7 @@ _FOR_PROGRAMS = frozenset(
         "config_digest",
         "engine_architecture",
         "environment_names",
+        "exposes",
         "image_architecture",
         "layout",
         "names",
