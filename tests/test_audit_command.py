@@ -31,7 +31,7 @@ IMAGES = {one.subject: one for one in (REPORT, BETTER, HOSTILE)}
 SOUND = tuple(finding(check.id, HOLDS, "So it is.") for check in (*ARCHIVE, *RUN))
 
 
-def image(name):
+def image(name, _progress=None):
     """Return an image of which nothing is read."""
     return Subject(name, save=lambda: ())
 
@@ -84,6 +84,12 @@ def test_no_such_image_ends_in_2_and_a_sentence(asked, capsys):
     assert "There is no image none/such" in err
     assert "Pull it, or build it." in err.splitlines()
     assert "\x1b" not in err
+
+
+def test_a_folder_is_no_image(capsys, tmp_path):
+    """It says so, and does not ask a registry for it."""
+    assert 2 == command.main([str(tmp_path)])
+    assert f"{tmp_path} is a folder: build its image" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -267,7 +273,7 @@ def run(source: str, **options):
     """Start the command line in a process of its own, with a source of answers."""
     words = ["from proving.audit import audit, command", "from proving.audit.audit import Found"]
     words += ["from proving.audit.subject import Subject", "import sys, time", source]
-    words += ["audit.find = lambda text: Subject(text, save=lambda: ())"]
+    words += ["audit.find = lambda text, _: Subject(text, save=lambda: ())"]
     words += ["audit.sources = lambda options: {'none': source}"]
     words += ["sys.exit(command.main(['x', '--format', 'json']))"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(LABS), *sys.path])}
@@ -402,15 +408,16 @@ def test_bars_show_what_goes_on_and_are_gone_after(monkeypatch):
     stream = io.StringIO()
     stream.isatty = lambda: True
     bars = Bars(console(stream, width=200))
-    with bars.shown(), bars.task(f"Reading {ESCAPE}", 10) as advance:
-        advance(10)
-        bars._progress.refresh()
+    for _ in range(2):
+        with bars.task(f"Reading {ESCAPE}", 10) as advance, bars.task("Running"):
+            advance(10)
+            bars._progress.refresh()
     text = stream.getvalue()
 
     assert "Reading \\x1b[2J" in text
     assert "[bold red]:warning:[/]" in text
     assert "\x1b]0;" not in text
-    assert text.endswith("\x1b[2K\x1b[?25h\r")
+    assert 2 == text.count("\x1b[?25l") == text.count("\x1b[?25h")
 
 
 def test_the_page_on_running_tells_of_every_option():

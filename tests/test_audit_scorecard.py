@@ -75,6 +75,7 @@ def test_colour_is_for_terminals_alone(monkeypatch):
 
     assert "\x1b" not in plain
     assert "\x1b[1;38;5;166m" in coloured
+    assert "\x1b[1mstops\x1b[0m\x1b[2m" in coloured
     assert "38;5" not in colourless
     assert plain == re.sub(r"\x1b\[[0-9;]*m", "", coloured)
 

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims import Verdict
+from ..errors import ProvingError
 from .catalogue import CHECKS
 from .findings import Check, Finding, Report
 
@@ -74,7 +76,7 @@ class Source(Protocol):
         """
 
 
-def find(text: str) -> Subject:
+def find(text: str, progress: Progress) -> Subject:
     """Return the image that a text names, pulled where the engine has to.
 
     Raises:
@@ -83,7 +85,13 @@ def find(text: str) -> Subject:
     from .. import engine
     from . import subject
 
-    return subject.find(text, engine.find)
+    if text.startswith((".", "/")) and Path(text).is_dir():
+        raise ProvingError(f"{text} is a folder: build its image, and name that.")
+    if subject.is_archive(text):
+        return subject.of_file(text)
+    found = engine.find()  # which may ask the person something
+    with progress.task(f"Asking the engine for {text}"):
+        return subject.of_engine(found, text)
 
 
 def sources(options: Options) -> dict[str, Source]:
@@ -148,7 +156,7 @@ def audit(text: str, options: Options, progress: Progress) -> Report:
         ProvingError: it could not be audited.
     """
     began = time.monotonic()
-    subject = find(text)
+    subject = find(text, progress)
     findings: dict[str, Finding] = {}
     facts: dict[str, Any] = {}
     for name, source in sources(options).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,10 +15,15 @@ from .text import printable
 
 
 class Bars:
-    """Bars that are gone when the work is done; they may move from several threads."""
+    """Bars that are there while work goes on, and gone when it is done; threads may share them.
+
+    Between two pieces of work the terminal is free, for a question to the person, say.
+    """
 
     def __init__(self, console: Console) -> None:
         self._terminal = console.is_terminal
+        self._under_way = 0
+        self._lock = threading.Lock()
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, table_column=Column(ratio=1)),
             BarColumn(bar_width=24),
@@ -29,19 +35,23 @@ class Bars:
         )
 
     @contextmanager
-    def shown(self) -> Iterator[Bars]:
-        """Show the bars for as long as the block runs."""
-        with self._progress:
-            yield self
-
-    @contextmanager
     def task(self, what: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
         """Show a bar while the block runs; what it gives moves the bar on by so many units."""
         told = printable(what)
         if not self._terminal:
             say(f"{told} …")
         task = self._progress.add_task(told, total=total)
+        self._count(1)
         try:
             yield lambda units: self._progress.advance(task, units)
         finally:
             self._progress.remove_task(task)
+            self._count(-1)
+
+    def _count(self, one: int) -> None:
+        with self._lock:
+            before, self._under_way = self._under_way, self._under_way + one
+            if before == 0:
+                self._progress.start()
+            elif self._under_way == 0:
+                self._progress.stop()

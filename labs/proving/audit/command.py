@@ -180,9 +180,9 @@ def _audited(options: argparse.Namespace) -> int:
         watch_seconds=options.watch_seconds,
         run=options.run,
     )
-    with Bars(console(sys.stderr)).shown() as bars:
-        report = audit(options.image, how, bars)
-        other = audit(options.compare, how, bars) if options.compare else None
+    bars = Bars(console(sys.stderr))
+    report = audit(options.image, how, bars)
+    other = audit(options.compare, how, bars) if options.compare else None
     _tell(report, other, options)
     status, why = judge(report, options.fail_on)
     if why:

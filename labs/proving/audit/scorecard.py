@@ -116,7 +116,7 @@ def _checks(findings: list[Finding]) -> RenderableType:
 
 def _check(finding: Finding) -> Text:
     """Return a check in a few lines: name and claims, the question, its answer, and what to do."""
-    told = Text(finding.check.id, style="bold")
+    told = Text.assemble((finding.check.id, "bold"))
     told.append(f"  {' '.join(finding.check.claims)}\n", style="dim")
     told.append(f"{finding.check.question}\n", style="dim")
     told.append(answer(finding))
