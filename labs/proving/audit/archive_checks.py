@@ -107,6 +107,7 @@ def check(
         seen = Seen(read, subject.others, has_engine=subject.engine is not None)
     else:
         seen = Seen(subject)
+    _ = seen.scores  # first, and alone: each of the two needs its memory
     findings = [
         _hidden_bytes(seen),
         _caches(seen),
@@ -129,6 +130,11 @@ class Seen:
     image: ImageRead
     others: tuple[tuple[str, tuple[str, ...]], ...] = ()
     has_engine: bool = False
+
+    @cached_property
+    def scores(self) -> dive.Scores:
+        """What dive tells of its layers."""
+        return dive.scores(self.image.stack)
 
     @cached_property
     def contents(self) -> Contents:
@@ -636,7 +642,6 @@ def _common(own: Sequence[str], other: Sequence[str]) -> int:
 def facts(seen: Seen) -> dict[str, Any]:
     """Return what is told of an image and not judged, for a report; all texts are printable."""
     contents, image = seen.contents, seen.image
-    scores = dive.scores(image.stack)
     return {
         "layout": image.layout,
         "config_digest": image.config_digest,
@@ -672,8 +677,8 @@ def facts(seen: Seen) -> dict[str, Any]:
         "volumes": _keys(seen.settings.get("Volumes")),
         "stop_signal": printable(_text(seen.settings.get("StopSignal"))),
         "healthcheck": _healthcheck(seen),
-        "dive_efficiency": scores.efficiency,
-        "dive_wasted_bytes": scores.wasted_bytes,
+        "dive_efficiency": seen.scores.efficiency,
+        "dive_wasted_bytes": seen.scores.wasted_bytes,
         "odd_names": sum(layer.odd_names for layer in image.layers),
     }
 

@@ -14,7 +14,8 @@ ends the visit of its layer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..archive import Changeset
 
@@ -28,13 +29,31 @@ class Scores(NamedTuple):
     wasted_bytes: int
 
 
+_NONE: Any = MappingProxyType({})
+"""The children of a leaf, which most nodes are: a dictionary each would double the memory."""
+
+
 class _Node:
     __slots__ = ("children", "is_directory", "size_bytes")
 
     def __init__(self) -> None:
         self.size_bytes = 0
         self.is_directory = False
-        self.children: dict[str, _Node] = {}
+        self.children: dict[str, _Node] = _NONE
+
+    def child(self, name: str) -> _Node:
+        """Return a child, made where it is not there."""
+        if self.children is _NONE:
+            self.children = {}
+        found = self.children.get(name)
+        if found is None:
+            found = self.children[name] = _Node()
+        return found
+
+    def remove(self, name: str) -> None:
+        """Remove a child, if it is there."""
+        if name in self.children:
+            del self.children[name]
 
     def total_bytes(self) -> int:
         return self.size_bytes + sum(child.total_bytes() for child in self.children.values())
@@ -118,7 +137,7 @@ def _add(root: _Node, path: str) -> _Node:
     node = root
     for name in path.strip("/").split("/"):
         if name:
-            node = node.children.setdefault(name, _Node())
+            node = node.child(name)
     return node
 
 
@@ -128,9 +147,9 @@ def _lay(upper: _Node, lower: _Node) -> None:
         child = upper.children[name]
         if name.startswith(_WHITEOUT):
             if child.children:
-                _lay(child, lower.children.setdefault(name, _Node()))
-            lower.children.pop(name.removeprefix(_WHITEOUT), None)
+                _lay(child, lower.child(name))
+            lower.remove(name.removeprefix(_WHITEOUT))
         else:
-            own = lower.children.setdefault(name, _Node())
+            own = lower.child(name)
             _lay(child, own)
             own.size_bytes, own.is_directory = child.size_bytes, child.is_directory
