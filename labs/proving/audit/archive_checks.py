@@ -134,7 +134,7 @@ class Seen:
     @cached_property
     def scores(self) -> dive.Scores:
         """What dive tells of its layers."""
-        return dive.scores(self.image.stack)
+        return dive.of_image(self.image)
 
     @cached_property
     def contents(self) -> Contents:

@@ -6,9 +6,9 @@ names. Of each path that is a leaf of two or more layers, the sizes in all of th
 one that a container sees included. A whiteout counts as a leaf: of a directory, it has the size of
 all that was in it, and of a file, none. The efficiency is the sum of each path's smallest size,
 divided by the sum of all sizes.
-Two things follow that are surprising, and are kept: what was in a directory that is removed as a
-whole is not wasted, since the directory itself was no leaf; and a whiteout of what is not there
-ends the visit of its layer.
+Three things follow that are surprising, and are kept: what was in a directory that is removed as a
+whole is not wasted, since the directory itself was no leaf; a whiteout of what is not there ends
+the visit of its layer; and a layer that an archive keeps as a link to an equal one is empty.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..archive import Changeset
+from .reader import ImageRead
 
 _WHITEOUT = ".wh."
 
@@ -65,6 +66,12 @@ class _Data:
     def __init__(self) -> None:
         self.times = self.total_bytes = 0
         self.smallest_bytes = -1
+
+
+def of_image(image: ImageRead) -> Scores:
+    """Return the scores that dive gives to an archive."""
+    empty = Changeset("", 0, {})
+    return scores([empty if at in image.linked else layer for at, layer in enumerate(image.stack)])
 
 
 def scores(stack: Sequence[Changeset]) -> Scores:

@@ -107,6 +107,7 @@ class ImageRead:
     """An image out of an archive: its configuration, and its layers from the base up.
 
     `layout` is `docker` or `oci`; `names` are the names that the archive gives to it.
+    `linked` are the layers, counted from 0, that the archive keeps as a link to an equal one.
     """
 
     config: Mapping[str, Any]
@@ -116,6 +117,7 @@ class ImageRead:
     names: tuple[str, ...]
     archive_bytes: int
     others: int = 0
+    linked: frozenset[int] = frozenset()
 
     @property
     def stack(self) -> tuple[Changeset, ...]:
@@ -187,6 +189,8 @@ class _Reading:
         self._documents: dict[str, bytes] = {}
         self._layers: dict[str, LayerRead] = {}
         self._wrong: dict[str, str] = {}
+        self._links: set[str] = set()
+        self._linked: frozenset[int] = frozenset()
 
     def spend(
         self, *, paths: int = 0, names_bytes: int = 0, unpacked_bytes: int = 0, kept_bytes: int = 0
@@ -215,6 +219,9 @@ class _Reading:
             raise CouldNotMeasure(f"{self.what} was not read within {limits.seconds:.0f} s.")
 
     def _member(self, member: Member) -> Sink | None:
+        if member.kind == SYMBOLIC_LINK:
+            self.spend(paths=1)
+            self._links.add(clean(member.name)[0])
         if member.kind != REGULAR:
             return None
         return _File(self, clean(member.name)[0], member.content_bytes)
@@ -253,7 +260,9 @@ class _Reading:
         if missing:
             raise self._lacks(len(missing), len(order), missing[0])
         layers = tuple(self._layers[one] for one in order)
-        return ImageRead(config, config_digest, layers, layout, names, archive_bytes, others)
+        return ImageRead(
+            config, config_digest, layers, layout, names, archive_bytes, others, self._linked
+        )
 
     def _lacks(self, missing: int, of: int, first: str) -> CouldNotMeasure:
         if self._wrong:
@@ -279,6 +288,8 @@ class _Reading:
                 "`docker save IMAGE`."
             )
         name = configs.pop()
+        kept_as = enumerate(_texts(listed[0].get("Layers")))
+        self._linked = frozenset(at for at, one in kept_as if clean(one)[0] in self._links)
         tags = [tag for one in listed for tag in _texts(one.get("RepoTags"))]
         key = clean(name)[0]
         return self._digest(key), self._mapping(key), tuple(tags), 0
