@@ -274,6 +274,44 @@ def test_an_image_that_is_not_there_is_told_so(lab: Any) -> None:
         run_checks.run(lab, "no/such:image")
 
 
+@pytest.mark.engine
+def test_an_audit_that_breaks_off_leaves_no_container(lab: Any, tmp_path: Path) -> None:
+    """Whoever is told of the checks may fail; the cages that are open then are removed."""
+    from proving import leftovers
+
+    def fail(name: str) -> None:
+        raise RuntimeError(name)
+
+    (tmp_path / "Dockerfile").write_text(slim(bash("sleep 1000")), encoding="utf-8")
+    image = lab.build(tmp_path)
+    with pytest.raises(RuntimeError):
+        run_checks.run(lab, image.id, only=["reaps", "logs"], tell=fail)
+    told = {"label": f"{leftovers.RUN_LABEL}={lab.run}"}
+
+    assert [] == lab.engine.docker.containers.list(all=True, filters=told)
+
+
+def test_what_is_no_regular_expression_is_told_so() -> None:
+    """The path of a request begins with a slash, whether or not it was given so."""
+    from proving.errors import ProvingError
+
+    with pytest.raises(ProvingError, match="no regular expression"):
+        run_checks._checked(Start(log_line="(ready"))
+    assert "/ready" == run_checks._checked(Start(path="ready")).path
+
+
+def test_passwords_in_addresses_are_left_out() -> None:
+    """The rest of the address stays, so that a reader knows which one it is."""
+    assert "no postgres://shop:…@db/orders" == cage.plain("no postgres://shop:secret@db/orders")
+
+
+def test_many_ports_are_told_in_few_words() -> None:
+    """A stranger may open thousands."""
+    assert "80, 443" == cage.numbers([80, 443])
+    assert "none" == cage.numbers([])
+    assert cage.numbers(range(1, 1001)).endswith("8 and 992 more")
+
+
 def test_a_strangers_text_is_made_plain() -> None:
     """Neither a terminal's escapes nor new lines nor directions of writing come through."""
     assert "a [31mred b" == cage.plain("a\x1b[31mred\n\u202eb")

@@ -42,6 +42,10 @@ _WATCH_SECONDS = 0.5
 _LINE_OVERHEAD = 70
 """What the engine stores with each line of a log: the stream's name, the time, and punctuation."""
 
+_PORTS_TOLD = 8
+_READ = 10_000
+_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")
+_SHORTEST_SECRET = 6
 _LINES = 3
 _LINE_LENGTH = 160
 
@@ -191,9 +195,12 @@ def declared(attributes: Mapping[str, Any]) -> Declared:
 
 
 def plain(text: str, length: int = _LINE_LENGTH) -> str:
-    """Return text of a stranger's on one line, without what a terminal would obey, and cut."""
-    clean = "".join(letter if letter.isprintable() else " " for letter in text)
-    clean = " ".join(clean.split())
+    """Return text of a stranger's on one line, without what a terminal would obey, and cut.
+
+    A password in a URL is left out.
+    """
+    clean = "".join(letter if letter.isprintable() else " " for letter in text[:_READ])
+    clean = _PASSWORD.sub(r"\1…@", " ".join(clean.split()))
     return clean if len(clean) <= length else clean[: length - 1] + "…"
 
 
@@ -218,6 +225,12 @@ def last_lines(log: str) -> str:
     """Return the last lines of a stranger's log, for a sentence; empty where there are none."""
     lines = [plain(line) for line in log.splitlines() if line.strip()]
     return " / ".join(lines[-_LINES:])
+
+
+def numbers(ports: Sequence[int]) -> str:
+    """Return ports as a list in words; only the first of very many."""
+    told = ", ".join(map(str, ports[:_PORTS_TOLD])) or "none"
+    return f"{told} and {len(ports) - _PORTS_TOLD} more" if len(ports) > _PORTS_TOLD else told
 
 
 def parse_ports(told: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -354,12 +367,16 @@ class Cage:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    @property
+    def _beside(self) -> Raw:
+        assert self._companion is not None  # noqa: S101 - there within `with`
+        return self._companion
+
     def _container(self) -> Container:
-        assert self._companion is not None  # noqa: S101 - made just before
         limits, start = self.limits, self.given
         mounts = [Mount(path, None, "tmpfs", tmpfs_size=64 * 2**20) for path in start.volumes]
         options = {
-            "network_mode": f"container:{self._companion.id}",
+            "network_mode": f"container:{self._beside.id}",
             "security_opt": ["no-new-privileges"],
             "mem_limit": limits.memory_bytes,
             "memswap_limit": limits.memory_bytes,
@@ -406,17 +423,15 @@ class Cage:
 
     def listening(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Return the ports on which it listens, and those on which it ever did."""
-        assert self._companion is not None  # noqa: S101 - used within `with`
         with talking_to(self.lab.engine):
-            told = bytes(self._companion.logs(stderr=False)).decode(errors="replace")
+            told = bytes(self._beside.logs(stderr=False)).decode(errors="replace")
         return parse_ports(told)
 
     def run(self, script: str, *arguments: str) -> str:
         """Run a script of bash beside the container, in its network, and return what it prints."""
-        assert self._companion is not None  # noqa: S101 - used within `with`
         with talking_to(self.lab.engine):
             try:
-                done = self._companion.exec_run(["bash", "-c", script, "bash", *arguments])
+                done = self._beside.exec_run(["bash", "-c", script, "bash", *arguments])
             except APIError as error:
                 raise CouldNotMeasure(
                     f"Nobody could ask it: {plain(str(error.explanation))}"
@@ -425,11 +440,10 @@ class Cage:
 
     def stream(self, script: str, *arguments: str) -> Iterator[str]:
         """Run a script of bash beside the container, in its network; yield the lines it prints."""
-        assert self._companion is not None  # noqa: S101 - used within `with`
         rest = ""
         with talking_to(self.lab.engine):
             command = ["bash", "-c", script, "bash", *arguments]
-            for chunk in self._companion.exec_run(command, stream=True).output:
+            for chunk in self._beside.exec_run(command, stream=True).output:
                 *lines, rest = (rest + chunk.decode(errors="replace")).split("\n")
                 yield from lines
         if rest:
@@ -472,8 +486,12 @@ class Cage:
         return without_helper(parse_processes(self.beside(LIST_PROCESSES)))
 
     def log_text(self) -> str:
-        """Return what is kept of its log, which is bounded."""
-        return self.app.log_text()
+        """Return what is kept of its log; values that it was given are left out."""
+        log = self.app.log_text()
+        for value in self.given.environment.values():
+            if len(value) >= _SHORTEST_SECRET:
+                log = log.replace(value, "…")
+        return log
 
     def logged(self) -> tuple[int, bool]:
         """Return how many bytes of its log the engine has kept, and whether those are all."""
@@ -631,9 +649,8 @@ class Cage:
         elif given.port:
             missed = f"nothing listened on port {given.port}"
         else:
-            ports = ", ".join(map(str, self.declared.ports)) or "none"
-            missed = f"nothing listened on a port, and it exposes {ports}"
-        opened = f" It listens on {', '.join(map(str, now))}." if now else ""
+            missed = f"nothing listened on a port, and it exposes {numbers(self.declared.ports)}"
+        opened = f" It listens on {numbers(now)}." if now else ""
         log = last_lines(self.log_text())
         told = f" Its last lines: {log}" if log else " It has logged nothing."
         return f"It runs and did not come up {waited}: {missed}.{opened}{told}"

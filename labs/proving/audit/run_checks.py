@@ -33,6 +33,7 @@ from .cage import (
     Up,
     declared,
     last_lines,
+    numbers,
     plain,
 )
 from .catalogue import RUN
@@ -58,6 +59,10 @@ _APART_SECONDS = 1.2
 _LOGGED_SECONDS = 2.0
 _REQUESTS = 5
 _ORPHANS = 5
+_PORTS_TOLD = 50
+_AT_EASE_SECONDS = 1.0
+"""Between a server's first answer and its stop: some set their handlers after they listen."""
+
 _HTTP_PORTS = 4
 _LOOKED_AT = 300
 """How many of the changed files are looked at, by a question to the engine each."""
@@ -76,7 +81,7 @@ trap '' PIPE
 port=$1 path=$2
 told() { echo "$1 $EPOCHREALTIME ${2:-0}"; }
 number() { [[ $1 =~ ^HTTP/[0-9.]+\ ([0-9]{3}) ]] && code=${BASH_REMATCH[1]} || code=0; }
-patience=5 ask "$port" "$path"; told usual "$status"
+patience=5 ask "$port" "$path"; told usual "$status"; sleep 1
 for host in 127.0.0.1 ::1; do { exec 5<>"/dev/tcp/$host/$port"; } 2>/dev/null && break; done
 { exec 4<>"/dev/tcp/$host/$port"; } 2>/dev/null || exit 0
 printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$path" >&5
@@ -170,7 +175,7 @@ def run(
     `tell` is called with the name of each check that is done, perhaps from several threads.
 
     Raises:
-        ProvingError: the engine has no such image.
+        ProvingError: the engine has no such image, or a regular expression is none.
         EngineError: the engine went away.
     """
     began = time.monotonic()
@@ -185,7 +190,7 @@ def run(
             guard,
             str(attributes["Id"]),
             declared(attributes),
-            start or Start(),
+            _checked(start or Start()),
             writes_seconds,
             grace_seconds,
             limits or Limits(),
@@ -198,6 +203,22 @@ def run(
             raise
     ordered = tuple(findings[check.id] for check in RUN if not only or check.id in only)
     return Seen(ordered, audit.facts, round(time.monotonic() - began, 1))
+
+
+def _checked(start: Start) -> Start:
+    """Return how to start, with a path that begins with a slash.
+
+    Raises:
+        ProvingError: what its log is to have is no regular expression.
+    """
+    try:
+        re.compile(start.log_line)
+    except re.error as error:
+        raise ProvingError(
+            f"{plain(start.log_line)!r} is no regular expression: {error}. Its log could not be "
+            "searched for that."
+        ) from error
+    return replace(start, path=f"/{start.path.lstrip('/')}" if start.path else "")
 
 
 @dataclass
@@ -341,7 +362,7 @@ class _Run:
     def _tell_declared(self) -> None:
         told = self.declared
         self.facts.update(
-            exposes=list(told.ports),
+            exposes=list(told.ports[:_PORTS_TOLD]),
             stop_signal=plain(told.stop_signal, 40),
             user=plain(told.user, 60) or "root",
             volumes=[plain(path, 120) for path in told.volumes][:20],
@@ -357,7 +378,7 @@ class _Run:
             self.facts["without_capabilities"] = trial.without_capabilities.fault
         self.facts["comes_up"] = up.told_by if up.is_up else up.fault
         self.facts["up_seconds"] = round(up.seconds, 2)
-        self.facts["listens_on"] = list(up.ports or up.listened)
+        self.facts["listens_on"] = list((up.ports or up.listened)[:_PORTS_TOLD])
         self.facts["speaks_http_on"] = list(trial.http_ports)
 
     def _no_capabilities(self, trial: _Trial) -> Finding:
@@ -383,6 +404,8 @@ class _Run:
     def _stops(self, trial: _Trial) -> Sequence[Finding]:
         with self._cage(trial) as cage:
             self._up(cage, trial)
+            self._ask_some(cage, trial)
+            time.sleep(_AT_EASE_SECONDS)
             return [judge.stops(self._stop(cage), self.grace_seconds)]
 
     def _stop(self, cage: Cage) -> Stop:
@@ -425,8 +448,7 @@ class _Run:
             stops.append(CouldNotMeasure(f"The engine refused: {plain(str(error.explanation))}."))
 
     def _no_http(self, trial: _Trial) -> str:
-        ports = ", ".join(map(str, trial.up.ports))
-        return f"No request of HTTP is answered on port {ports}."
+        return f"No request of HTTP is answered on port {numbers(trial.up.ports)}."
 
     def _reaps(self, trial: _Trial) -> Sequence[Finding]:
         with self._cage(trial) as cage:
@@ -611,6 +633,7 @@ def read_drain(
         path=path,
         port=port,
         stop=stop,
+        rest_seconds=rest - stop.term_at,
     )
 
 

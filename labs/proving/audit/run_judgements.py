@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from ..claims import Value, Verdict, humanize
 from ..container import KILLED, Process, Stop
-from .cage import Up, after, plain
+from .cage import Up, after, numbers, plain
 from .catalogue import CHECKS
 from .findings import Finding
 
@@ -62,7 +62,8 @@ class Drained:
 
     Of the one, only the first lines had been sent; of the other all. `whole_was_under_way` says
     whether that one had not been answered by then. Their statuses are 0 where no answer came.
-    `usual` is the status of the path before. `stop` is how the container ended.
+    `usual` is the status of the path before. `stop` is how the container ended; the rest of the
+    first request was sent so many seconds after the signal.
     """
 
     usual: int
@@ -72,6 +73,7 @@ class Drained:
     path: str
     port: int
     stop: Stop
+    rest_seconds: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,8 @@ def drains(seen: Drained, grace_seconds: float) -> Finding:
     }
     done = (
         f"Of a request for {plain(seen.path, 60)} on port {seen.port} the first lines had been "
-        f"sent when {_signal(stop.signal)} came, and the rest was sent 1 s later or more"
+        f"sent when {_signal(stop.signal)} came, and the rest was sent {seen.rest_seconds:.1f} s "
+        "later"
     )
     whole = "; another one, sent in full, was waiting for its answer" * seen.whole_was_under_way
     answers = [_answer("it", seen.begun, seen.usual)]
@@ -297,10 +300,10 @@ def foreground(up: Up, ports: Sequence[int]) -> Finding:
     values["exit_status"] = up.exit_status or 0
     if up.exit_status == 0 and (up.listened or ports):
         opened = "had opened" if up.listened else "exposes"
-        numbers = ", ".join(map(str, up.listened or ports))
+        named = numbers(up.listened or tuple(ports))
         return _no(
             "foreground",
-            f"It ended with status 0 {after(up.seconds)}, though it {opened} port {numbers}: "
+            f"It ended with status 0 {after(up.seconds)}, though it {opened} port {named}: "
             "a server that it starts in the background ends with it.",
             "Start the server in the foreground, by its own option (`daemon off;`, `-D FOREGROUND`,"
             " `--nodaemon`), not by a service script.",
@@ -463,10 +466,11 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
         )
     if needed:
         longest = max(one.seconds for one in needed)
+        others = "; the others it does not need" * (len(needed) < len(tried))
         return _yes(
             "settings",
-            f"Without {len(needed)} of {len(tried)} settings it ends within {longest:.1f} s and "
-            f"names what is missing; the others it does not need.{more}",
+            f"Without any of {len(needed)} settings it ends within {longest:.1f} s and names what "
+            f"is missing{others}.{more}",
             values,
             places,
         )
