@@ -18,6 +18,7 @@ from proving.audit import cage, run_checks
 from proving.audit.cage import Limits, Start
 from proving.audit.findings import Finding
 from proving.claims import Verdict
+from proving.qualities import TEMPORARY
 
 MEBIBYTE = 2**20
 
@@ -139,7 +140,7 @@ def test_one_that_fills_its_volume_is_ended(lab: Any, tmp_path: Path) -> None:
     start = Start(up_seconds=60, patience_seconds=60)
     with (
         cage.Guard(lab) as guard,
-        cage.Cage(lab, guard, image.id, told, start, limits=limits) as one,
+        cage.Cage(lab, guard, image.id, told, start, limits=limits, options=TEMPORARY) as one,
     ):
         up = one.wait_until_up()
         mounts = one.app.get_wrapped_container().attrs["Mounts"]

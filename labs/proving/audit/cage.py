@@ -359,8 +359,8 @@ class Cage:
             self._started = time.monotonic()
             self.guard.take(self, self.limits.seconds)
             stack.callback(self.guard.leave, self)
-            if self.declared.volumes:
-                self._scale = stack.enter_context(_scale(self.lab, self.id, self.declared.volumes))
+            if volumes := self._volumes():
+                self._scale = stack.enter_context(_scale(self.lab, volumes))
             self._stack = stack.pop_all()
         return self
 
@@ -410,6 +410,14 @@ class Cage:
         if "exec format error" in told:
             return f"{foreign(made_for, here)} The engine says: {told}"
         return f"The engine does not start it: {told}"
+
+    def _volumes(self) -> list[str]:
+        """Return the names of its volumes, which are those that the image declares."""
+        container = self.app.get_wrapped_container()
+        with talking_to(self.lab.engine):
+            container.reload()
+        mounts = container.attrs.get("Mounts") or []
+        return [str(mount["Name"]) for mount in mounts if mount.get("Type") == "volume"]
 
     def volume_bytes(self) -> int:
         """Return how many bytes its volumes hold, as they were last weighed."""
@@ -679,15 +687,22 @@ def _companion_options() -> dict[str, Any]:
     return {**_harmless(), **network, "log_config": _log(2**20)}
 
 
-def _scale(lab: Lab, container_id: str, paths: Sequence[str]) -> AbstractContextManager[Raw]:
-    """Start a container that weighs the volumes of another one, in KiB, twice a second."""
-    weigh = 'while :; do du -skc -- "$@" 2>/dev/null | tail -n 1; sleep 0.5; done'
+def _scale(lab: Lab, volumes: Sequence[str]) -> AbstractContextManager[Raw]:
+    """Start a container that weighs volumes, in KiB, twice a second.
+
+    They are mounted by their names: to take them from a container fails, on Docker 20.10, where
+    that has a directory in memory.
+    """
+    weigh = "while :; do du -skc /weighed 2>/dev/null | tail -n 1; sleep 0.5; done"
     return _running(
         lab,
-        ["sh", "-c", weigh, "sh", *paths],
+        ["sh", "-c", weigh],
         **_harmless(),
         network_mode="none",
-        volumes_from=[f"{container_id}:ro"],
+        mounts=[
+            Mount(f"/weighed/{number}", name, "volume", read_only=True, no_copy=True)
+            for number, name in enumerate(volumes)
+        ],
         cap_add=["DAC_READ_SEARCH"],
         log_config=_log(2**16),
     )
