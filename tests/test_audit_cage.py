@@ -153,6 +153,18 @@ def test_one_that_fills_its_volume_is_ended(lab: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.engine
+def test_one_that_makes_files_without_end_is_seen_in_part(audit: Audit) -> None:
+    """Empty files weigh nothing; the list of them is read as far as its bound."""
+    touch = "n=0; while :; do : > /var/tmp/a_rather_long_name_of_a_file_$((n += 1)); done"
+    began = time.monotonic()
+    found = audit(slim(bash(touch)), "writes")
+
+    assert Verdict.HOLDS != found["writes"].verdict
+    assert "at least" in found["writes"].figure
+    assert time.monotonic() - began < 120
+
+
+@pytest.mark.engine
 def test_one_that_floods_its_log_keeps_a_bounded_one(audit: Audit) -> None:
     """The engine keeps no more than the bound, and the figure says that there was more."""
     found = audit(slim('CMD ["yes", "a flood"]'), "logs", limits=Limits(log_bytes=MEBIBYTE))
@@ -354,6 +366,16 @@ def test_an_images_configuration_is_read_with_what_it_leaves_out() -> None:
     assert "CMD look" == told.health_check
     assert "SIGTERM" == told.stop_signal
     assert not cage.declared({"Config": None}).has_command
+
+
+def test_a_list_of_changes_may_be_cut() -> None:
+    """What is whole of it is read; what was deleted is left out."""
+    told = b'[{"Path":"/a","Kind":1},{"Path":"/b","Kind":2},{"Path":"/c","Kind":0}]'
+
+    assert ("/a", "/c") == cage.parse_changes(told)
+    assert ("/a",) == cage.parse_changes(told[:60])
+    assert () == cage.parse_changes(told[:10])
+    assert () == cage.parse_changes(b"null")
 
 
 def test_only_plain_files_have_a_size() -> None:

@@ -8,11 +8,12 @@ seconds too. Nothing of the host is mounted, and no port is published.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -42,6 +43,8 @@ _WATCH_SECONDS = 0.5
 _LINE_OVERHEAD = 70
 """What the engine stores with each line of a log: the stream's name, the time, and punctuation."""
 
+_CHANGES_BYTES = 4 * 2**20
+_DELETED = 2
 _PORTS_TOLD = 8
 _READ = 10_000
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")
@@ -53,6 +56,7 @@ _NOT_PLAIN = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
 """Directories, links, devices, pipes, sockets and the like in Go's `os.FileMode`."""
 
 WATCH_PORTS = r"""
+exec 9<> <(:)
 last=none
 while :; do
   ports=
@@ -64,7 +68,7 @@ while :; do
   done
   [ "$ports" = "$last" ] || echo "listening$ports"
   last=$ports
-  read -rt 0.1 <> <(:)
+  read -rt 0.1 -u 9
 done
 """
 """For bash: it prints the ports that are listened on whenever they change (proc_pid_net(5))."""
@@ -243,6 +247,20 @@ def parse_ports(told: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
             now = {int(number) for number in numbers if number.isdigit()}
             ever |= now
     return tuple(sorted(now)), tuple(sorted(ever))
+
+
+def parse_changes(told: bytes) -> tuple[str, ...]:
+    """Return the paths that were changed or added, out of the engine's list, which may be cut."""
+    text = told.decode(errors="replace")
+    try:
+        changes = json.loads(text) or []
+    except ValueError:
+        whole = text.rpartition("},")[0]
+        try:
+            changes = json.loads(f"{whole}}}]") if whole else []
+        except ValueError:
+            return ()
+    return tuple(str(change["Path"]) for change in changes if change["Kind"] != _DELETED)
 
 
 class Guard:
@@ -516,14 +534,36 @@ class Cage:
             )
         return int(found[0].get("SizeRw") or 0) if found else 0
 
+    def changed_files(self) -> tuple[tuple[str, ...], bool]:
+        """Return the paths that it has changed or added, and whether those are all.
+
+        Of a very long list, the engine is asked for the beginning alone.
+        """
+        kept, size, is_all = bytearray(), 0, True
+        with talking_to(self.lab.engine):
+            answer = self._api.get(self._url("changes"), stream=True, timeout=60)
+            with closing(answer):
+                for chunk in answer.iter_content(2**16):
+                    kept += chunk
+                    size += len(chunk)
+                    if size > _CHANGES_BYTES:
+                        is_all = False
+                        break
+        return parse_changes(bytes(kept)), is_all
+
+    @property
+    def _api(self) -> Any:
+        return self.lab.engine.docker.api
+
+    def _url(self, of: str) -> str:
+        return f"{self._api.base_url}/v{self._api.api_version}/containers/{self.id}/{of}"
+
     def sizes(self, paths: Sequence[str]) -> dict[str, int]:
         """Return the sizes in bytes of those of the paths that are plain files now."""
-        api = self.lab.engine.docker.api
-        url = f"{api.base_url}/v{api.api_version}/containers/{self.id}/archive"
-        found = {}
+        url, found = self._url("archive"), {}
         with talking_to(self.lab.engine):
             for path in paths:
-                answer = api.head(url, params={"path": path}, timeout=30)
+                answer = self._api.head(url, params={"path": path}, timeout=30)
                 told = answer.headers.get("X-Docker-Container-Path-Stat", "")
                 size = _size_of_plain_file(told) if answer.ok else None
                 if size is not None:
@@ -737,7 +777,6 @@ def _size_of_plain_file(told: str) -> int | None:
     Its mode is that of Go's `os.FileMode`.
     """
     import base64
-    import json
 
     try:
         stat = json.loads(base64.b64decode(told))

@@ -104,6 +104,7 @@ _READINESS_SCRIPT = (
     ASK
     + r"""
 until=$((SECONDS + $1)) ports=$2; shift 2
+exec 9<> <(:)
 patience=2 rounds=0
 while [ $SECONDS -lt $until ] && [ $rounds -lt 4 ]; do
   told=$(for port in $ports; do for path; do
@@ -119,7 +120,7 @@ while [ $SECONDS -lt $until ] && [ $rounds -lt 4 ]; do
     esac
   done <<< "$told"
   if [ $answers = yes ] && [ $busy = no ]; then rounds=$((rounds + 1)); fi
-  read -rt 0.3 <> <(:)
+  read -rt 0.3 -u 9
 done
 """
 )
@@ -468,7 +469,7 @@ class _Run:
         return [judge.logs(log_bytes, before, after, asked, all_kept=all_kept)]
 
     def _log_files(self, cage: Cage) -> dict[str, int]:
-        changed = [path for path in cage.app.changed_files() if judge.is_log(path)]
+        changed = [path for path in cage.changed_files()[0] if judge.is_log(path)]
         return cage.sizes(changed[:_LOOKED_AT])
 
     def _ask_some(self, cage: Cage, trial: _Trial) -> int:
@@ -513,7 +514,7 @@ class _Run:
                 if cage.app.state().status != "running":
                     break
             seconds, ended = cage.seconds(), cage.ended_by_us()
-            changed = cage.app.changed_files()
+            changed, all_seen = cage.changed_files()
             sizes = cage.sizes(changed[:_LOOKED_AT])
             layer_bytes = cage.written_bytes()
         if ended and layer_bytes < limits.written_bytes:
@@ -522,7 +523,12 @@ class _Run:
             self.facts["ended"] = ended
         return [
             judge.writes(
-                sizes, layer_bytes=layer_bytes, seconds=seconds, asked=asked, seen=len(changed)
+                sizes,
+                layer_bytes=layer_bytes,
+                seconds=seconds,
+                asked=asked,
+                seen=len(changed),
+                all_seen=all_seen and len(changed) <= _LOOKED_AT,
             )
         ]
 

@@ -346,11 +346,17 @@ _ADVICE_ON_LIMITS = {
 
 
 def writes(
-    sizes: Mapping[str, int], *, layer_bytes: int, seconds: float, asked: int, seen: int
+    sizes: Mapping[str, int],
+    *,
+    layer_bytes: int,
+    seconds: float,
+    asked: int,
+    seen: int,
+    all_seen: bool = True,
 ) -> Finding:
     """Judge what a container has left in its writable layer: files with their sizes in bytes.
 
-    `seen` is how many paths have changed; only so many of them were looked at.
+    `seen` is how many paths have changed; where not `all_seen`, not all of them were looked at.
     Small files in places for passing ones (/tmp, /run) are told, and are no fault.
     """
     lasting = {path: size for path, size in sizes.items() if not path.startswith(_PASSING)}
@@ -362,11 +368,12 @@ def writes(
         "seconds": round(seconds, 1),
     }
     when = f"within {seconds:.0f} s" + (f" and {asked} requests" if asked else "")
-    if not sizes and layer_bytes < SMALL_BYTES:
+    if not sizes and all_seen and layer_bytes < SMALL_BYTES:
         return _yes("writes", f"It has written no file {when}.", values)
-    number = f"{len(sizes)} file{'s' * (len(sizes) != 1)}"
+    least = "" if all_seen else "at least "
+    number = f"{least}{len(sizes)} file{'s' * (len(sizes) != 1)}"
     told = f"It has written {number} ({humanize(layer_bytes, 'B')} in its layer) {when}"
-    if not lasting and layer_bytes < SMALL_BYTES:
+    if not lasting and all_seen and layer_bytes < SMALL_BYTES:
         return _yes("writes", f"{told}, all in /tmp or /run.", values, _shown(sizes))
     return _no(
         "writes",
