@@ -276,6 +276,7 @@ class Guard:
         self._lock = threading.Lock()
         self._watched: dict[str, tuple[Cage, float]] = {}
         self._reasons: dict[str, str] = {}
+        self._closed = False
         self._thread = threading.Thread(target=self._watch, name="guard", daemon=True)
 
     def __enter__(self) -> Self:
@@ -286,6 +287,15 @@ class Guard:
         self._over.set()
         self._thread.join()
         self._docker.close()
+
+    def close(self) -> None:
+        """Let no further cage be opened: the audit has been broken off."""
+        self._closed = True
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no further cage may be opened."""
+        return self._closed
 
     def take(self, cage: Cage, seconds: float) -> None:
         """Watch a cage from now on, for at most so many seconds."""
@@ -363,6 +373,8 @@ class Cage:
         self.id = ""
 
     def __enter__(self) -> Self:
+        if self.guard.is_closed:
+            raise CouldNotMeasure("The audit has been broken off.")
         with ExitStack() as stack:
             self._companion = stack.enter_context(
                 _running(self.lab, ["bash", "-c", WATCH_PORTS], **_companion_options())

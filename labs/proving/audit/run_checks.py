@@ -271,11 +271,12 @@ class _Run:
             for future in futures.values():
                 findings.update({one.check.id: one for one in future.result()})
         except BaseException:
+            self.guard.close()
             with suppress(Exception):  # the threads' waits end with their containers
                 leftovers.remove(self.lab.engine.docker, self.lab.run)
             raise
         finally:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)  # those that run are waited for
         return findings
 
     def _done(
