@@ -20,10 +20,10 @@ from .reader import ImageRead, LayerRead, Limits
 from .subject import Subject
 from .text import printable
 
-HIDDEN_AT_MOST = 0.01
-"""Which part of the unpacked bytes may be hidden: a RUN that installs rewrites small files."""
-HIDDEN_BYTES = 1_000_000
-"""What may be hidden in any case."""
+HIDDEN_AT_MOST = 0.02
+"""Which part of the unpacked bytes may be hidden."""
+HIDDEN_BYTES = 2_000_000
+"""What may be hidden in any case: a RUN that installs anything rewrites the packages' databases."""
 CACHE_BYTES = 100_000
 """What caches may have: empty indexes and notes of the last update are no matter."""
 MOST_PLACES = 50
@@ -243,7 +243,10 @@ def _hidden_bytes(seen: Seen) -> Finding:
 def _biggest_hidden(seen: Seen) -> list[str]:
     """Return the layers that have hidden bytes, those with the most first."""
     found = [
-        (layer.wasted_bytes, f"layer {number} ({layer.created_by or 'unknown'})")
+        (
+            layer.wasted_bytes,
+            f"layer {number}" + (f" ({layer.created_by})" if layer.created_by else ""),
+        )
         for number, layer in enumerate(seen.contents.layers, 1)
         if layer.wasted_bytes
     ]

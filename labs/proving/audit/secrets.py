@@ -168,7 +168,7 @@ def _anchors() -> Any:
 def secrets_in(text: bytes) -> Iterator[tuple[str, int, int]]:
     """Return each secret of a text: its form, and where the secret itself begins and ends."""
     for match in _anchors().finditer(text):
-        found = _judge(text, match.start(), comments=False)
+        found = _judge(text, match.start())
         if found is not None:
             yield found
 
@@ -264,13 +264,13 @@ class Search:
         if self._candidates > MOST_CANDIDATES:
             self.gave_up = True
             return
-        found = _judge(window, at, comments=True)
+        absolute = self._tail_at + at
+        number = bisect_right(self._begins, absolute) - 1
+        path, content_at, content_end = self._members[number]
+        found = _judge(window, at, line_from=max(0, content_at - self._tail_at))
         if found is None or len(self.hits) >= MOST_HITS:
             return
         form, begins, ends = found
-        absolute = self._tail_at + begins
-        number = bisect_right(self._begins, absolute) - 1
-        path, content_at, content_end = self._members[number]
         in_content = content_at <= absolute < content_end
         if absolute >= -(-content_end // 512) * 512 and absolute >= content_at:
             path = ""
@@ -283,8 +283,11 @@ class Search:
             del self._begins[:number], self._members[:number]
 
 
-def _judge(window: bytes, at: int, *, comments: bool) -> tuple[str, int, int] | None:
-    """Return the form of the secret that begins at a place, and where the secret itself is."""
+def _judge(window: bytes, at: int, line_from: int = -1) -> tuple[str, int, int] | None:
+    """Return the form of the secret that begins at a place, and where the secret itself is.
+
+    In a file, whose content begins at `line_from`, what stands in a comment is none.
+    """
     for form in FORMS:
         match = form.whole.match(window, at)
         if match is None:
@@ -292,7 +295,11 @@ def _judge(window: bytes, at: int, *, comments: bool) -> tuple[str, int, int] | 
         begins, ends = match.span("secret")
         if not form.in_word and _goes_on(window, match.start(), match.end()):
             return None
-        if _is_placeholder(form.name, match) or (comments and _is_comment(form.name, window, at)):
+        if _is_placeholder(form.name, match):
+            return None
+        if line_from >= 0 and _is_comment(
+            form.name, window[max(line_from, at - _CONTEXT_BYTES) : at]
+        ):
             return None
         return form.name, begins, ends
     return None
@@ -321,12 +328,13 @@ def _is_placeholder(form: str, match: re.Match[bytes]) -> bool:
     return secret.lower() in _NO_PASSWORDS
 
 
-def _is_comment(form: str, window: bytes, at: int) -> bool:
+def _is_comment(form: str, before: bytes) -> bool:
     """Tell whether a password stands in a line that is a comment, or in what is no text."""
     if form not in _BY_TEXT:
         return False
-    line = window[max(0, at - _CONTEXT_BYTES) : at].rpartition(b"\n")[2]
-    return bool(_COMMENT.search(line)) or b"\0" in line[-40:]
+    line = before.rpartition(b"\n")[2]
+    comment = _NPM_COMMENT if form == "npm token" else _COMMENT
+    return bool(comment.search(line)) or b"\0" in line[-40:]
 
 
 def _told(form: str, window: bytes, begins: int, ends: int) -> str:
