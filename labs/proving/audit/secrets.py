@@ -142,6 +142,7 @@ _NO_HOSTS = re.compile(
 )
 _COMMENT = re.compile(rb"^\s*(#|//|;|\*|--|<!--|\.\\\")|>>> |%")
 
+_NPM_COMMENT = re.compile(rb"^\s*[#;]")
 _NAME_OF_SECRET = re.compile(
     r"(?:^|[_.-])(?:TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY"
     r"|SECRET_?KEY|SECRET_KEY_BASE|SECRET_ACCESS_KEY|CREDENTIALS?)$",
