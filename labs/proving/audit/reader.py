@@ -16,6 +16,7 @@ import stat
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ SAMPLED = 32
 """Of what follows, one piece in so many is compressed, and the rest is taken to be like it."""
 
 _SAMPLE_BYTES = 1 << 16
+_WORTH_A_THREAD = 1 << 18
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPED = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 _ZSTD_WINDOW_BYTES = 1 << 25
@@ -141,7 +143,18 @@ def read(
     Raises:
         CouldNotMeasure: the archive cannot be read, or would cost more than the limits allow.
     """
-    reading = _Reading(what, limits or Limits())
+    with ThreadPoolExecutor(1) as beside:
+        reading = _Reading(what, limits or Limits(), beside)
+        return _read(reading, chunks, architecture, on_bytes)
+
+
+def _read(
+    reading: _Reading,
+    chunks: Iterable[bytes],
+    architecture: str,
+    on_bytes: Callable[[int], None] | None,
+) -> ImageRead:
+    what = reading.what
     into: _Push | None = None
     read_bytes = 0
     for piece in _pieces(chunks):
@@ -180,9 +193,10 @@ def clean(name: str) -> tuple[str, bool]:
 class _Reading:
     """What is known of an archive so far."""
 
-    def __init__(self, what: str, limits: Limits) -> None:
+    def __init__(self, what: str, limits: Limits, beside: Executor) -> None:
         self.what = what
         self.limits = limits
+        self.beside = beside
         self.tar = Tar(self._member, what)
         self._until = time.monotonic() + limits.seconds
         self._paths = self._names_bytes = self._unpacked_bytes = self._kept_bytes = 0
@@ -484,6 +498,7 @@ class _Layer:
         self._what = what
         self._tar = Tar(self._member, what)
         self._digest = hashlib.sha256()
+        self._beside: Future[None] | None = None
         self._search = Search()
         self._size_bytes = size_bytes
         self._start = b""
@@ -500,9 +515,23 @@ class _Layer:
 
     def feed(self, data: bytes) -> None:
         self._reading.spend(unpacked_bytes=len(data))
-        self._digest.update(data)
+        self._wait()
+        if len(data) < _WORTH_A_THREAD:
+            self._account_for(data)
+        else:
+            self._beside = self._reading.beside.submit(self._account_for, data)
         self._tar.feed(data)
         self._search.feed(data)
+
+    def _wait(self) -> None:
+        """Wait until the piece before is accounted for: there is never more than one."""
+        if self._beside is not None:
+            self._beside.result()
+            self._beside = None
+
+    def _account_for(self, data: bytes) -> None:
+        """Hash and weigh a piece, which takes no lock of the interpreter."""
+        self._digest.update(data)
         if self._size_bytes is not None:
             self._weigh(data)
 
@@ -526,6 +555,7 @@ class _Layer:
 
     def end(self, codec: str, size_bytes: int) -> LayerRead:
         """Return what the layer holds; `size_bytes` are those that the archive keeps of it."""
+        self._wait()
         self._tar.end()
         self._search.end()
         diff_id = f"sha256:{self._digest.hexdigest()}"
