@@ -156,7 +156,7 @@ class TestTheLoad:
         assert 20 == sent == len(requests)
         assert {"sent": 20, "failed": 0, "causes": "none"} == figures_of(requests)
         assert {socket.gethostname()} == {request.pod for request in requests}
-        assert all(0.05 <= request.ended - request.began < 1 for request in requests)
+        assert all(0.048 < one.ended - one.began < 1.01 for one in requests)  # rounded to ms
 
     def test_ends_on_term_with_all_answers(self):
         """What is under way is waited for."""

@@ -527,9 +527,7 @@ def in_order(run: Callable[[], int]) -> int:
 
     Returns the exit status: 1 where any failed, 2 for an error, 130 for a Ctrl-C.
     """
-    _interrupted.clear()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _interrupt)
+    before = {one: signal.signal(one, _interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         with ending_with_parent():
             return min(run(), 1)
@@ -539,6 +537,10 @@ def in_order(run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         print("\nStopped; nothing is left on the engine.", file=sys.stderr)
         return 130
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+        _interrupted.clear()
 
 
 if __name__ == "__main__":
