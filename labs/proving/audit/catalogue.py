@@ -80,30 +80,4 @@ RUN = (
 )
 """Those that run the image in a cage."""
 
-CONTEXT = (
-    Check(
-        "steps-again",
-        "After one edited source file, is most of the build still in the cache?",
-        ("L6", "L7"),
-        "context",
-        55,
-    ),
-    Check(
-        "context-bytes",
-        "Is the build context free of what the image does not need?",
-        ("L7",),
-        "context",
-        30,
-    ),
-    Check("dockerignore", "Is there a .dockerignore?", ("L7",), "context", 20),
-    Check(
-        "dependent-commands",
-        "Do commands that depend on each other stand in one RUN?",
-        ("L5",),
-        "context",
-        60,
-    ),
-)
-"""Those that build a context."""
-
-CHECKS = {check.id: check for check in (*ARCHIVE, *RUN, *CONTEXT)}
+CHECKS = {check.id: check for check in (*ARCHIVE, *RUN)}

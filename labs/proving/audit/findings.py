@@ -14,7 +14,7 @@ class Check:
     """A check of the audit: what it asks, and the claims of the guide that say why.
 
     `weight` orders what to fix first: the higher, the sooner.
-    `source` is where the answer comes from: `archive`, `run` or `context`.
+    `source` is where the answer comes from: `archive` or `run`.
     """
 
     id: str
