@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,15 @@ def test_an_error_of_the_set_up_ends_its_lane():
     assert "ZeroDivisionError: division by zero" == only.why_missing("P1")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Take SIGINT as Python does, also where these tests run in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_both_lanes_in_mid_cell(tmp_path: Path) -> None:
     """Their kernels are gone when it is told, however long the cells would have taken."""
     here = "open(os.environ['{}'], 'w').write(str(os.getpid()))\ntime.sleep(300)"
