@@ -34,6 +34,8 @@ ALL_SETTLED_SECONDS = 60.0
 """How long a container's functions may come and go."""
 
 GUESTBOOK_READY = "Booting worker"
+STUMBLES, PAUSE_SECONDS = 3, 0.5
+"""How often a broken connection is made again, and the pause before that."""
 
 LIMITS: Mapping[str, Mapping[str, Any]] = {
     "without_limits": {},
@@ -86,12 +88,18 @@ def guestbook(lab: Lab, image: Image, **arguments: Any) -> Container:
 
 
 def _asked(app: Container, path: str) -> httpx.Response:
+    """Return an answer; a connection that breaks is tried again."""
     import httpx
 
-    try:
-        return app.ask(GUESTBOOK_PORT, path, timeout_seconds=10).raise_for_status()
-    except httpx.HTTPError as error:
-        raise CouldNotMeasure(f"The guestbook does not answer {path}: {error}.") from error
+    stumbles = 0
+    while True:
+        try:
+            return app.ask(GUESTBOOK_PORT, path, timeout_seconds=10).raise_for_status()
+        except httpx.HTTPError as error:
+            stumbles += 1
+            if stumbles > STUMBLES or not isinstance(error, httpx.TransportError):
+                raise CouldNotMeasure(f"The guestbook does not answer {path}: {error}.") from error
+        time.sleep(PAUSE_SECONDS)
 
 
 def entries_of(app: Container) -> int:
@@ -106,18 +114,27 @@ def entries_of(app: Container) -> int:
 def write_entries(app: Container, count: int) -> None:
     """Write entries into a guestbook, by one request each.
 
+    Where a connection breaks, the guestbook is asked whether it has taken the entry.
+
     Raises:
         CouldNotMeasure: it does not take one.
     """
     import httpx
 
     url = f"http://{app.address(GUESTBOOK_PORT)}/entries"
-    try:
-        with httpx.Client(timeout=10, trust_env=False) as client:
-            for number in range(count):
-                client.post(url, content=f"entry {number}".encode()).raise_for_status()
-    except httpx.HTTPError as error:
-        raise CouldNotMeasure(f"The guestbook does not take an entry: {error}.") from error
+    wanted = entries_of(app) + count
+    missing, stumbles = count, 0
+    with httpx.Client(timeout=10, trust_env=False) as client:
+        while missing > 0:
+            try:
+                client.post(url, content=f"entry {missing}".encode()).raise_for_status()
+                missing -= 1
+            except httpx.HTTPError as error:
+                stumbles += 1
+                if stumbles > STUMBLES or not isinstance(error, httpx.TransportError):
+                    told = f"The guestbook does not take an entry: {error}."
+                    raise CouldNotMeasure(told) from error
+                missing = wanted - entries_of(app)
 
 
 def kept_entries(lab: Lab, image: Image, count: int, options: Mapping[str, Any]) -> dict[str, int]:
