@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
-from proving import bases, buildcache, cluster, lanes, leftovers, private, prove, system
+from proving import bases, buildcache, cluster, lanes, leftovers, private, system
 from proving import engine as engines
 from proving.errors import (
     BuildError,
@@ -299,28 +299,6 @@ def test_ctrl_c_with_claims_beside_the_others(engine, run):
     output, _ = runner.communicate(timeout=60)
 
     assert started, "the lab did not start both"
-    assert 2 == len(kernels)
-    assert 130 == runner.returncode
-    assert "Stopped; nothing is left on the engine." in output
-    assert "Traceback" not in output
-    assert not any(kernel.is_running() for kernel in kernels)
-    for one in runs:
-        assert until(lambda one=one: nothing_of(engine, one), GONE_WITHIN_SECONDS)
-        assert 0 == api.remove_namespaces(one)
-
-
-@pytest.mark.usefixtures("one_cluster")
-def test_ctrl_c_with_a_lab_beside_the_others(engine, run):
-    """Both tracks end, and neither leaves anything."""
-    runs = (run, f"{run}-{prove.BESIDE_TRACK}")
-    api = cluster.join(engine, Path(os.environ[cluster.RUN_VARIABLE])).api
-    runner = proof("K1", "P1", run=run)
-    started = until(lambda: all(not nothing_of(engine, one) for one in runs), 120)
-    kernels = processes_of(runner, "ipykernel_launcher")
-    runner.send_signal(signal.SIGINT)
-    output, _ = runner.communicate(timeout=60)
-
-    assert started, "the labs did not start both"
     assert 2 == len(kernels)
     assert 130 == runner.returncode
     assert "Stopped; nothing is left on the engine." in output

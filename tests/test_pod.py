@@ -19,7 +19,9 @@ class Folder:
     def write(self, stamp, files):
         """Do what a pod has its sandbox do."""
         with tarfile.open(fileobj=io.BytesIO(pod._tar(stamp, files))) as tar:
-            tar.extractall(self.path, filter="data")
+            if hasattr(tarfile, "data_filter"):  # not there in Python 3.11 before 3.11.4
+                tar.extraction_filter = tarfile.data_filter
+            tar.extractall(self.path)
         script = pod._EXCHANGE.format(folder=self.path, stamp=stamp)
         subprocess.run(["sh", "-c", script], check=True)
 

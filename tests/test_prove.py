@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +10,6 @@ from typing import Any
 import pytest
 from proving import claims, prove
 from proving.claims import Verdict
-from proving.errors import EngineError
 from proving.paths import LABS
 from proving.prove import Proof
 
@@ -133,61 +130,3 @@ def test_the_exercises_are_run_with_a_whole_notebook_alone(monkeypatch, only, ex
     assert expected == sum("lab.exercise(" in source for source in run)
     assert any('"P1"' in source for source in run)
     assert {Verdict.COULD_NOT_BE_MEASURED} == {proof.verdict for proof in proofs}
-
-
-def test_labs_that_wait_for_a_cluster_are_run_beside_the_others():
-    """Those of which all claims need one; alone they are run as any."""
-    pods, probes, probed = "07-pods", "10-health-probes", ("01-qualities", "Q7")
-    chosen = [(LABS / f"{stem}.ipynb", None) for stem in ("01-qualities", pods, probes)]
-    alone = [(LABS / f"{probed[0]}.ipynb", probed[1])]
-
-    first, beside = prove.tracks(chosen)
-
-    assert ["01-qualities"] == [lab.stem for lab, _ in first]
-    assert [pods, probes] == [lab.stem for lab, _ in beside]
-    assert (chosen[1:], []) == prove.tracks(chosen[1:])
-    assert (alone, []) == prove.tracks(alone)
-
-
-class TestTwoTracks:
-    """What is run at the same time."""
-
-    @pytest.fixture
-    def chosen(self, monkeypatch):
-        """Two claims, each in a track."""
-        monkeypatch.setattr(prove, "tracks", lambda chosen: (chosen[:1], chosen[1:]))
-        monkeypatch.setattr(prove, "_interrupted", threading.Event())
-        return [(Path("09-lab.ipynb"), "P1"), (Path("07-lab.ipynb"), "K1")]
-
-    def test_both_are_proved_and_told_in_the_guides_order(self, monkeypatch, chosen):
-        """Each track goes on while the other one does."""
-        together = threading.Barrier(2, timeout=10)
-
-        def run(_notebook, only, *, told, **_):
-            together.wait()
-            proof = Proof(claims.get(only), HOLDS, "measured", {}, 1.0)
-            told(proof)
-            return [proof], None
-
-        monkeypatch.setattr(prove, "run_notebook", run)
-        told: list[Proof] = []
-        proofs = prove.run_notebooks(chosen, told=told.append)
-
-        assert ["K1", "P1"] == [proof.claim.id for proof in proofs]
-        assert {"K1", "P1"} == {proof.claim.id for proof in told}
-
-    @pytest.mark.parametrize("fails", ["P1", "K1"])
-    def test_an_error_of_one_ends_both_and_is_told(self, monkeypatch, chosen, fails):
-        """The other track is interrupted, which is not the reason."""
-
-        def run(_notebook, only, **_):
-            if only == fails:
-                raise EngineError("the engine went away")
-            while True:
-                time.sleep(0.01)
-                prove._stop_if_interrupted()
-
-        monkeypatch.setattr(prove, "run_notebook", run)
-
-        with pytest.raises(EngineError, match="went away"):
-            prove.run_notebooks(chosen, told=lambda _: None)

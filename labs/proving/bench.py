@@ -314,11 +314,7 @@ def _beside(name: str, seconds: float, target: float) -> str:
 
 
 def time_labs(words: Sequence[str]) -> tuple[list[LabTime], list[Span], int]:
-    """Run the labs that are chosen; return their times, the spans, and how many claims failed.
-
-    They are run one after the other, with one cluster for all: so each has its own time. `nox -s
-    labs` runs those that mostly wait for the cluster beside the others, and is over sooner.
-    """
+    """Run the labs that are chosen; return their times, the spans, and how many claims failed."""
     failed = 0
     with tempfile.TemporaryDirectory(prefix="proving-bench-") as folder:
         file = Path(folder) / "spans.jsonl"

@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,9 +60,6 @@ class Proof:
         """Why the claim has failed; empty where it has not."""
         return "" if self.passed or self.skipped else self.reason
 
-
-BESIDE_TRACK = "waiting"
-"""What the runs of the labs are called that are proved at the same time as the others."""
 
 Chosen = tuple[Path, str | None]
 """A notebook, and the claim that alone is wanted of it; None for all."""
@@ -124,14 +121,12 @@ def run_notebook(
     *,
     exchanged: bool = False,
     told: Callable[[Proof], None] = lambda _: None,
-    track: str = "",
 ) -> tuple[list[Proof], Any]:
     """Run a notebook; return a proof for each of its claims, and the executed notebook.
 
     Each proof is also `told` as soon as it is there; they are returned in the guide's order.
     A claim whose cells gave no result "could not be measured", with the error they ended in.
     The exercises are run with a whole notebook, unless its arms are exchanged.
-    A run that has a name by `PROVING_RUN` has the name of the `track` behind it.
     """
     import nbformat
 
@@ -141,8 +136,7 @@ def run_notebook(
     if only is not None or exchanged:
         needed = {claim.id for claim in wanted}
         content.cells = [cell for cell in content.cells if lanes.is_needed(cell, needed)]
-    named = os.environ.get(RUN_VARIABLE)
-    run = "-".join(filter(None, (named, track))) if named else uuid.uuid4().hex[:12]
+    run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
     kernels = lanes.split(content.cells, {claim.id for claim in wanted if claim.beside})
     proofs: dict[str, Proof] = {}
 
@@ -174,67 +168,15 @@ def run_notebook(
     return [proofs[claim.id] for claim in wanted], content
 
 
-def tracks(chosen: Sequence[Chosen]) -> tuple[list[Chosen], list[Chosen]]:
-    """Return what is run in turn, and what is run in turn at the same time.
-
-    These are the labs all of whose claims need a cluster: they mostly wait for it.
-    """
-    beside = [one for one in chosen if all(claim.needs_cluster for claim in proved_in(*one))]
-    others = [one for one in chosen if one not in beside]
-    return (others, beside) if others else (beside, [])
-
-
 def run_notebooks(
     chosen: Sequence[Chosen], *, exchanged: bool = False, told: Callable[[Proof], None]
 ) -> list[Proof]:
-    """Run notebooks, in two tracks where some mostly wait; return the proofs in the guide's order.
-
-    However this ends, by Ctrl-C perhaps, neither track goes on.
-    """
-    proofs: list[Proof] = []
-    telling = threading.Lock()
-
-    def tell(proof: Proof) -> None:
-        with telling:
-            told(proof)
-
-    def run(track: Sequence[Chosen], name: str = "") -> None:
-        for notebook, only in track:
-            _stop_if_interrupted()
-            found, _ = run_notebook(notebook, only, exchanged=exchanged, told=tell, track=name)
-            proofs.extend(found)
-
-    first, beside = tracks(chosen)
-    with _at_the_same_time(lambda: run(beside, BESIDE_TRACK)) if beside else nullcontext():
-        run(first)
-    order = list(claims.load())
-    return sorted(proofs, key=lambda proof: order.index(proof.claim.id))
-
-
-@contextmanager
-def _at_the_same_time(work: Callable[[], None]) -> Iterator[None]:
-    """Have work done in a thread of its own meanwhile; what ends either of them ends both."""
-    raised: list[BaseException] = []
-
-    def caught() -> None:
-        try:
-            work()
-        except BaseException as error:
-            raised.append(error)
-            _interrupted.set()
-
-    thread = threading.Thread(target=caught, name=BESIDE_TRACK)
-    thread.start()
-    try:
-        yield
-    except BaseException as error:
-        _interrupted.set()
-        thread.join()
-        first = next(iter(raised), error)
-        raise (error if isinstance(first, KeyboardInterrupt) else first) from None
-    thread.join()
-    if raised:
-        raise raised[0]
+    """Run notebooks one after the other; return the proofs of all."""
+    return [
+        proof
+        for notebook, only in chosen
+        for proof in run_notebook(notebook, only, exchanged=exchanged, told=told)[0]
+    ]
 
 
 def _is_left_out(cell: Any) -> bool:
