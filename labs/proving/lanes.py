@@ -15,7 +15,7 @@ import subprocess
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from . import spans
@@ -23,7 +23,6 @@ from .paths import LABS
 from .spans import span
 
 CELL_SECONDS = 600
-CHECK_SECONDS = 0.5
 BESIDE = "beside"
 """The name of the second lane; the first one has none."""
 
@@ -166,12 +165,10 @@ def run_all(
     notebook: Any,
     environment_of: Callable[[Lane], Mapping[str, str]],
     ran: Callable[[Any], None],
-    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Run all lanes at once, and call `ran` here with each cell as soon as it was run.
 
-    While they are at work, `check` is called about once in `CHECK_SECONDS`; what it raises ends
-    them. However this ends, by Ctrl-C perhaps, no kernel of theirs is left.
+    However this ends, by Ctrl-C perhaps, no kernel of theirs is left.
     """
     told: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
 
@@ -189,11 +186,7 @@ def run_all(
             thread.start()
         left = len(threads)
         while left:
-            try:
-                cell, ended = told.get(timeout=CHECK_SECONDS)
-            except Empty:
-                check()
-                continue
+            cell, ended = told.get()
             if ended is not None:
                 raise ended
             if cell is None:

@@ -153,7 +153,7 @@ def run_notebook(
         return _environment(lane.run_name(run), exchanged)
 
     try:
-        lanes.run_all(kernels, content, environment_of, ran, _stop_if_interrupted)
+        lanes.run_all(kernels, content, environment_of, ran)
     finally:
         for lane in kernels:
             leftovers.remove(engine.find(start=False).docker, lane.run_name(run))
