@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections import Counter
@@ -29,6 +30,9 @@ PORT = 8000
 """Where the applications of R1, R2 and R6 listen."""
 
 READY = "^ready"
+
+STARTS = 3
+"""How often an application that ends by itself is started to time that."""
 
 _LOG_SECONDS = 20.0
 _NOTED_LATE_SECONDS = 1.0
@@ -251,7 +255,9 @@ def first_failure(
 
     Where it does not end by itself, it is asked for a path so many seconds after its start.
     Its failure is its end, or the first line of a traceback in its log; both times are the
-    engine's. Meanwhile another container, with all settings, shows whether it works at all.
+    engine's. Of an application that ends by itself the shortest of three starts counts: the others
+    tell what else the machine had to do. Meanwhile another container, with all settings, shows
+    whether it works at all.
 
     Raises:
         CouldNotMeasure: it runs, and does not fail at the request.
@@ -276,9 +282,12 @@ def first_failure(
             failed_at = first_line_at(stamped.decode(errors="replace"), "^Traceback")
         else:
             first_request, failed_at = "none: it has ended", ended_at
-        state = app.state()
+        seconds, state = seconds_between(run_of(app).started_at, failed_at), app.state()
+        if ended_at is not None:
+            others = (_seconds_to_end(lab, image, within=after_seconds) for _ in range(STARTS - 1))
+            seconds = min(seconds, *others)
         return {
-            "seconds": seconds_between(run_of(app).started_at, failed_at),
+            "seconds": seconds,
             "state": state.status,
             "exit_status": state.exit_status if state.status == "exited" else "none",
             "names_setting": any(name in log for name in settings),
@@ -286,6 +295,14 @@ def first_failure(
             "first_request": first_request,
             "works_with_settings": works,
         }
+
+
+def _seconds_to_end(lab: Lab, image: Image, *, within: float) -> float:
+    """Return the seconds in which an application ends once more; infinite where it runs on."""
+    with lab.start(image) as app:
+        _wait_for_end(app, time.monotonic() + within)
+        ended = run_of(app)
+    return math.inf if ended.ended_at is None else seconds_between(ended.started_at, ended.ended_at)
 
 
 def _wait_for_end(app: Container, until: float) -> None:
