@@ -133,10 +133,10 @@ def pod_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
         "pods",
         {one.arm: (_headline(one), _drawing(claim, one, axis, most, pods)) for one in found},
         f"Pods under load, measured for claim {escape(claim.id)}: seconds after "
-        f"{_zero(found)}. Pods are those that are there, with those that are ending; endpoints "
-        f"are those to which the Service passes requests on, and the tallest of both are {pods}. "
-        f"A column is what failed within {STEP_SECONDS:g} s; the tallest is {most}. The numbers "
-        "are those of the whole load.",
+        f"{_zero(found)}. Pods are those that are there, those that are ending included; endpoints "
+        f"are those to which the Service passes requests on. A strip of full height is {pods} of "
+        f"them. A column is what failed within {STEP_SECONDS:g} s; the tallest is {most}. The "
+        "numbers are those of the whole load.",
         "",
         _numbers(found),
     )

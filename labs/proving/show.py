@@ -192,7 +192,8 @@ def _figure_row(name: str, figure: Figure, columns: Sequence[tuple[str, Record]]
         f'<td class="pg-{arm}">{_figure_cell(value, figure.unit, top)}</td>'
         for (arm, _), value in zip(columns, values, strict=True)
     )
-    return f'<tr><th scope="row" style="text-align:left">{escape(figure.label)}</th>{cells}</tr>'
+    label = prose_html(figure.label)
+    return f'<tr><th scope="row" style="text-align:left">{label}</th>{cells}</tr>'
 
 
 def _figure_cell(value: Value | None, unit: str, top: float) -> str:
@@ -220,7 +221,7 @@ def _also_table(claim: Claim, record: Record) -> str:
         for name, figure in _figures(claim, record).items()
         if any(name in told for told in arms.values())
     }
-    head = "".join(f'<th scope="col">{escape(figure.label)}</th>' for figure in figures.values())
+    head = "".join(f'<th scope="col">{prose_html(one.label)}</th>' for one in figures.values())
     rows = "\n".join(
         f'<tr><th scope="row" style="text-align:left">{_arm_html(claim, arm)}</th>'
         + "".join(

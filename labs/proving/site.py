@@ -77,7 +77,7 @@ _log = logging.getLogger(__name__)
 _WHOLE = 24
 """How many letters of a quoted figure stay on one line, also on a telephone."""
 
-_NUMBERS = {"s": "seconds", "B": "bytes", "count": "how many", "status": "exit status"}
+_NUMBERS = {"s": "seconds", "B": "bytes", "count": "", "status": "exit status"}
 Draw = Callable[[Claim, recorded.Record, Sequence[str]], str]
 
 FIGURES: dict[str, Draw] = {
