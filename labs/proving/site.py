@@ -62,7 +62,7 @@ from . import (
 )
 from .claims import Claim
 from .errors import ClaimsFileError
-from .site_results import ProvingDirective, Results, forget, results_of
+from .site_results import ProvingDirective, Results, forget, results_in, results_of
 from .site_tables import ClaimsTableDirective, EnginesDirective, StatusTableDirective, link_to
 
 if TYPE_CHECKING:
@@ -402,7 +402,7 @@ class ProvingDomain(Domain):
         if typ == "lab":
             uri = builder.get_relative_uri(fromdocname, f"open/{target}")
             return nodes.reference("", "", contnode, refuri=uri, internal=True, classes=["pg-lab"])
-        if target not in Results(Path(env.srcdir)).claims:
+        if target not in results_in(Path(env.srcdir)).claims:
             return None
         page, anchor = self.data["cards"].get(target), f"claim-{target}"
         if page is None:
@@ -422,7 +422,7 @@ def open_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
 
     A server that has JupyterLab beside the site answers at this address with the lab itself.
     """
-    for lab in Results(Path(app.srcdir)).labs.values():
+    for lab in results_in(Path(app.srcdir)).labs.values():
         page = f"open/{lab.slug}"
 
         def uri(target: str, page: str = page) -> str:

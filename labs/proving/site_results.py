@@ -92,14 +92,21 @@ _decides = cache(claims.decides)
 """What decides a lab's results, read once for a build and not for each figure that is quoted."""
 
 
+@cache
+def results_in(srcdir: Path) -> Results:
+    """Return the results of a site, read once for a build: pages quote hundreds of them."""
+    return Results(srcdir)
+
+
 def forget(_app: Sphinx) -> None:
-    """Have what decides the results read anew, when a build begins."""
+    """Have the results, and what decides them, read anew when a build begins."""
+    results_in.cache_clear()
     _decides.cache_clear()
 
 
 def results_of(env: BuildEnvironment, *, of: Iterable[str] | None = None) -> Results:
     """Return the results, and note that the page depends on the labs `of` these slugs, or all."""
-    results = Results(Path(env.srcdir))
+    results = results_in(Path(env.srcdir))
     slugs = results.labs if of is None else of
     for path in (results.claims_file, *(results.folder / f"{slug}.ipynb" for slug in slugs)):
         env.note_dependency(str(path))
