@@ -139,6 +139,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def deck(session: nox.Session) -> None:
+    """Make slides of the chapters for a room, with notes and a print; `-- half-day` for one."""
+    _prepare(session)
+    _python(session, "proving.deck", *session.posargs)
+
+
+@nox.session(default=False)
 def reset(session: nox.Session) -> None:
     """Restore the working copy of the labs; asks before it throws edits away."""
     _prepare(session)

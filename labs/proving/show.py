@@ -144,8 +144,8 @@ def _reason(record: Record) -> str:
     return "" if record.get("verdict") == Verdict.HOLDS else str(record.get("reason", ""))
 
 
-def _figures(claim: Claim, record: Record) -> dict[str, Figure]:
-    """The claim's figures, and after them those that were measured without being declared."""
+def figures_of(claim: Claim, record: Record) -> dict[str, Figure]:
+    """Return the claim's figures, and after them what was measured without being declared."""
     measured = {name for arm in record.get("arms", {}).values() for name in arm}
     extra = {name: Figure(name.replace("_", " "), "text") for name in sorted(measured)}
     return {**claim.figures, **{k: v for k, v in extra.items() if k not in claim.figures}}
@@ -161,9 +161,17 @@ def _figures_table(claim: Claim, record: Record, recorded: Record | None) -> str
     if recorded:
         columns += [(arm, recorded) for arm in ARMS]
     rows = "\n".join(
-        _figure_row(name, figure, columns) for name, figure in _figures(claim, record).items()
+        _figure_row(name, figure, columns) for name, figure in figures_of(claim, record).items()
     )
     return f"<table>{caption}\n{_head(claim, bool(recorded))}\n<tbody>\n{rows}\n</tbody></table>"
+
+
+def figures_html(claim: Claim, record: Record, names: Sequence[str]) -> str:
+    """Return a table with some figures of a claim, by their names, and no more of its card."""
+    figures = figures_of(claim, record)
+    columns = [(arm, record) for arm in ARMS]
+    rows = "\n".join(_figure_row(name, figures[name], columns) for name in names)
+    return f"<table>\n{_head(claim, False)}\n<tbody>\n{rows}\n</tbody></table>"
 
 
 def _head(claim: Claim, compared: bool) -> str:
@@ -218,7 +226,7 @@ def _also_table(claim: Claim, record: Record) -> str:
         return ""
     figures = {
         name: figure
-        for name, figure in _figures(claim, record).items()
+        for name, figure in figures_of(claim, record).items()
         if any(name in told for told in arms.values())
     }
     head = "".join(f'<th scope="col">{prose_html(one.label)}</th>' for one in figures.values())
@@ -253,7 +261,7 @@ def _checks_html(record: Record) -> str:
     checks = record.get("checks", [])
     if not checks:
         return ""
-    items = "\n".join(f"<li>{escape(_check_text(check))}</li>" for check in checks)
+    items = "\n".join(f"<li>{escape(check_text(check))}</li>" for check in checks)
     failed = sum(not check["holds"] for check in checks)
     told = f"{failed} of {len(checks)} do not" if failed else f"all {len(checks)} do"
     state = " open" if failed else ""
@@ -261,7 +269,8 @@ def _checks_html(record: Record) -> str:
     return f"<details{state}>{summary}\n<ul>\n{items}\n</ul></details>"
 
 
-def _check_text(check: Mapping[str, Any]) -> str:
+def check_text(check: Mapping[str, Any]) -> str:
+    """Return what had to hold and what was found, with a mark that tells whether it does."""
     mark = "●" if check["holds"] else "▲"
     state = "" if check["holds"] else " (does not hold)"
     expected, found = check["expected"], check["found"]
@@ -311,7 +320,7 @@ def card_text(claim: Claim, record: Record, recorded: Record | None = None) -> s
     if recorded:
         columns += [(f"{arm}, recorded", arm, recorded) for arm in ARMS]
     rows = [["", *(title for title, _, _ in columns)]]
-    for name, figure in _figures(claim, record).items():
+    for name, figure in figures_of(claim, record).items():
         values = (one.get("arms", {}).get(arm, {}).get(name) for _, arm, one in columns)
         rows.append([figure.label, *(figure_text(value, figure.unit) for value in values)])
     lines = [
@@ -320,7 +329,7 @@ def card_text(claim: Claim, record: Record, recorded: Record | None = None) -> s
         "",
         *_aligned(rows),
         "",
-        *(_check_text(check) for check in record.get("checks", [])),
+        *(check_text(check) for check in record.get("checks", [])),
         f"Measured on {date_text(record.get('measured_at'))}, "
         f"{where_text(record.get('environment'))}",
     ]

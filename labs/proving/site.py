@@ -16,6 +16,7 @@
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
 | directive `engines` | a claim on every engine that it was recorded on |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
+| directive `agenda`, `lab-times` | the agenda of a workshop; how long each lab took |
 | role `measured` | a recorded figure inside a sentence, linked to its card |
 | role `claim`, `lab` | a link to a claim's card; a link that opens a lab |
 | role `count` | how many claims there are, and how many are proved |
@@ -57,6 +58,7 @@ from . import (
     show,
     site_results,
     site_tables,
+    site_trainers,
     stop_timeline,
     what_is_left,
 )
@@ -64,6 +66,7 @@ from .claims import Claim
 from .errors import ClaimsFileError
 from .site_results import ProvingDirective, Results, forget, results_in, results_of
 from .site_tables import ClaimsTableDirective, EnginesDirective, StatusTableDirective, link_to
+from .site_trainers import AgendaDirective, LabTimesDirective
 
 if TYPE_CHECKING:
     from docutils.nodes import Element, Node, system_message
@@ -103,6 +106,7 @@ _SHOWING = (
     show,
     site_results,
     site_tables,
+    site_trainers,
     *(sys.modules[draw.__module__] for draw in FIGURES.values()),
 )
 _LEXERS = {
@@ -117,8 +121,8 @@ _LEXERS = {
 }
 
 
-def _raw(html: str) -> nodes.raw:
-    return nodes.raw("", html, format="html")
+def _raw(html: str, **attributes: str) -> nodes.raw:
+    return nodes.raw("", html, format="html", **attributes)
 
 
 def _alerted(html: str, doubt: str) -> str:
@@ -140,16 +144,26 @@ class ClaimDirective(ProvingDirective):
         card = show.card_html(claim, record) if record else show.not_proved_html(claim)
         box = self._prediction(results, claim) if record and "predict" in self.options else ""
         card = _alerted(card, results.doubt(claim))
-        return [_raw(f'{box}<div class="pg-claim" id="claim-{claim.id}">\n{card}\n</div>')]
+        told = {"claim": claim.id, **self._asked(claim)} if record else {}
+        html = f'{box}<div class="pg-claim" id="claim-{claim.id}">\n{card}\n</div>'
+        return [_raw(html, **told)]
+
+    def _asked(self, claim: Claim) -> dict[str, str]:
+        """Return what the reader is asked before the card and in which unit, or nothing."""
+        if "predict" not in self.options:
+            return {}
+        arm, _, name = self.options["predict"].partition(".")
+        figure = claim.figures.get(name)
+        label, unit = (figure.label, figure.unit) if figure else (name, "")
+        return {"question": self.options.get("question", f"{label}, {arm} arm?"), "unit": unit}
 
     def _prediction(self, results: Results, claim: Claim) -> str:
         name = self.options["predict"]
         value = recorded.value(results.records, f"{claim.id}.{name}")
-        arm, _, figure_name = name.partition(".")
-        figure = claim.figures.get(figure_name)
+        figure = claim.figures.get(name.partition(".")[2])
         if figure is None or figure.unit not in _NUMBERS:
             raise ClaimsFileError(f"{claim.id}.{name} is no number: it cannot be predicted.")
-        asked = self.options.get("question", f"{figure.label}, {arm} arm?")
+        asked = self._asked(claim)["question"]
         return (
             f'<form class="pg-predict" hidden data-card="claim-{claim.id}" '
             f'data-asked="{claim.id}.{escape(name)}" '
@@ -176,7 +190,8 @@ class FigureDirective(ProvingDirective):
             return [_raw(show.not_proved_html(claim))]
         figure = type(self).draw(claim, record, self.options.get("arms", "").split())
         figure = _alerted(figure, results.doubt(claim))
-        return [_raw(f'<div data-figure-of="claim-{claim.id}">\n{figure}\n</div>')]
+        html = f'<div data-figure-of="claim-{claim.id}">\n{figure}\n</div>'
+        return [_raw(html, figure=claim.id)]
 
     draw: ClassVar[Draw]
 
@@ -465,10 +480,13 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("engines", EnginesDirective)
     app.add_directive("claims-table", ClaimsTableDirective)
     app.add_directive("status-table", StatusTableDirective)
+    app.add_directive("agenda", AgendaDirective)
+    app.add_directive("lab-times", LabTimesDirective)
     app.add_role("measured", MeasuredRole())
     app.add_role("claim", ClaimRole())
     app.add_role("lab", LabRole())
     app.add_role("count", CountRole())
+    app.setup_extension("proving.deck_builder")
     app.connect("builder-inited", forget)
     app.connect("html-collect-pages", open_pages)
     app.connect("html-page-context", level_captions, priority=900)  # after the theme's own

@@ -1,0 +1,114 @@
+"""Agendas: their minutes add up, and what cannot be held is told in a sentence."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from proving import agendas, deck
+from proving.agendas import AgendaError
+from proving.paths import ROOT
+
+NAMES = sorted(path.stem for path in agendas.FOLDER.glob("*.yaml"))
+
+
+@pytest.fixture
+def changed(tmp_path: Path):
+    """Load an agenda of one day after a change to it."""
+
+    def load(change):
+        parts = [
+            {"opening": 5},
+            {"chapter": "09-process-management", "sections": {"P1": 10, "P2": {"minutes": 5}}},
+            {"lab": "09-process-management", "claims": ["P1"], "minutes": 5},
+            {"break": 5},
+        ]
+        day = {"starts": "09:00", "minutes": 30, "parts": parts}
+        agenda = {"title": "30 minutes", "about": "A test.", "minutes": 30, "days": [day]}
+        change(agenda, day, parts)
+        (tmp_path / "one.yaml").write_text(yaml.safe_dump(agenda, sort_keys=False), "utf-8")
+        return agendas.load("one", tmp_path)
+
+    return load
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_agenda_can_be_held(name):
+    """Its minutes add up, its chapters, labs and claims exist, and every day has a break."""
+    agenda = agendas.load(name)
+
+    assert agenda.minutes == sum(item.minutes for item in agenda.items())
+    assert all(any(item.kind == "break" for item in day.items) for day in agenda.days)
+    assert any(item.cut for item in agenda.items())
+
+
+def test_there_are_agendas_for_ninety_minutes_half_a_day_and_two_days():
+    """They are told with the shortest first."""
+    assert ["90-minutes", "half-day", "two-days"] == agendas.names()
+
+
+def test_an_item_begins_when_the_one_before_it_has_ended(changed):
+    """Times of day are counted from the beginning of the day, the breaks included."""
+    day = changed(lambda *_: None).days[0]
+
+    assert ["09:00", "09:05", "09:15", "09:20", "09:25"] == [f"{at:%H:%M}" for at, _ in day.times()]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda agenda, day, parts: parts.append({"break": 5}), "35 .* 30 .* 5 too many"),
+        (lambda agenda, day, parts: parts.pop(), "25 .* 30 .* 5 too few"),
+        (lambda agenda, day, parts: agenda.update(minutes=40), "all days: .* do not add up"),
+        (lambda agenda, day, parts: agenda.update(title="90 minutes"), "against its title"),
+        (lambda agenda, day, parts: day.update(starts="nine"), "day 1: .*time of day"),
+        (lambda agenda, day, parts: day.update(lunch=3), "day 1: 'lunch' is not known"),
+        (lambda agenda, day, parts: parts[3].update({"break": 2.5}), "part 4: .*whole number"),
+        (lambda agenda, day, parts: parts[3].update(opening=1), "part 4: .*exactly one of"),
+        (lambda agenda, day, parts: parts[1].update(chapter="99-x"), "no chapter '99-x'"),
+        (lambda agenda, day, parts: parts[2].update(lab="99-x"), "no lab '99-x'; there are 01-"),
+        (lambda agenda, day, parts: parts[2].update(claims=["S1"]), "has no claim 'S1'"),
+        (lambda agenda, day, parts: _hurry(parts), "lab has 1 minutes, and .* took"),
+        (lambda agenda, day, parts: parts[2].update(exercise="99"), "exactly one of"),
+        (
+            lambda agenda, day, parts: parts[1]["sections"]["P2"].update(show=["song"]),
+            "section P2: 'song' cannot be shown",
+        ),
+        (lambda agenda, day, parts: parts[1].update(sections=[]), "must name sections"),
+        (lambda agenda, day, parts: agenda.update(days=[]), "'days' must be a list"),
+    ],
+)
+def test_what_cannot_be_held_is_told_with_its_place(changed, change, words):
+    """The sentence names the file, the place and the difference."""
+    with pytest.raises(AgendaError, match=words):
+        changed(change)
+
+
+def _hurry(parts):
+    """Give all claims of the lab one minute; what it loses, the break gets."""
+    parts[2].update(minutes=1, claims=[])
+    parts[3]["break"] = 9
+
+
+def test_an_unknown_agenda_is_told_with_those_there_are(capsys):
+    """The command ends with status 1, and makes nothing."""
+    assert deck.main(["full-moon"]) == 1
+    assert "no agenda 'full-moon'" in (told := capsys.readouterr().err)
+    assert all(name in told for name in NAMES)
+
+
+def test_a_file_that_is_no_yaml_is_told(tmp_path):
+    """A slip of the keyboard ends in a sentence."""
+    (tmp_path / "one.yaml").write_text("title: [", "utf-8")
+
+    with pytest.raises(AgendaError, match="cannot be read"):
+        agendas.load("one", tmp_path)
+
+
+def test_every_chapter_has_questions_with_answers():
+    """A question is a line, and its answer the line behind it."""
+    page = (ROOT / "guide" / "trainers-questions.md").read_text("utf-8")
+
+    for notebook in (ROOT / "labs").glob("[0-9]*.ipynb"):
+        _, found, rest = page.partition(f"(questions-{notebook.stem})=")
+        assert found, notebook.stem
+        assert rest.partition("\n(questions-")[0].count("?\n: ") >= 2
