@@ -39,6 +39,8 @@ PAGES = [
     "guide/glossary.html",
     "guide/status.html",
     "guide/how-to-run.html",
+    "guide/trainers.html",
+    "guide/trainers-labs.html",
     "open/09-process-management.html",
 ]
 PHONE = {"width": 360, "height": 740}
