@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from proving.audit.catalogue import CHECKS
-from proving.audit.findings import Finding, Report
+from proving.audit.findings import Finding, Line, Report
 from proving.claims import Verdict
 
 HOLDS, FAILS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD
@@ -86,6 +86,9 @@ HOSTILE = Report(
             (ESCAPE,) * 20,
         ),
         Finding(CHECKS["stops"], UNKNOWN, ESCAPE),
+        Finding(
+            CHECKS["dockerignore"], FAILS, ESCAPE, ESCAPE, lines=(Line(f"{ESCAPE}/Dockerfile", 3),)
+        ),
         Finding(CHECKS["user"], FOREIGN, ESCAPE),
         Finding(CHECKS["logs"], HOLDS, ESCAPE),
     ),
@@ -114,3 +117,24 @@ BETTER = Report(
     seconds=20.0,
 )
 """A later version of `REPORT`'s image, better in some and worse in others."""
+
+
+FOLDER = Report(
+    subject="./web",
+    findings=(
+        Finding(
+            CHECKS["rebuilt-steps"],
+            FAILS,
+            "after an edit of app.py, 2 of 4 steps ran again in 12.1 s, 1 installation among them",
+            "Copy the list of dependencies alone, install them, and copy the source after that.",
+            {"repeated_installations": 1, "edited_file": "app.py"},
+            ("[4/4] RUN pip install -r requirements.txt: 12.0 s",),
+            (Line("Dockerfile", 4), Line("Dockerfile", 3)),
+        ),
+        finding("context-bytes", HOLDS, "1.2 kB sent", unused_bytes=0),
+        finding("user", HOLDS, "It runs as 1000:1000.", uid=1000),
+    ),
+    facts={"dockerfile": "Dockerfile", "sent_bytes": 1200, "build_seconds": 14.2},
+    seconds=31.0,
+)
+"""A folder that was built."""

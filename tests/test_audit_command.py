@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from argparse import ArgumentTypeError
+from pathlib import Path
 
 import archives
 import pytest
@@ -21,6 +22,7 @@ from proving.audit import command
 from proving.audit.audit import Found, Options
 from proving.audit.bars import Bars
 from proving.audit.catalogue import ARCHIVE, CHECKS, RUN
+from proving.audit.context import Building
 from proving.audit.findings import Report
 from proving.audit.scorecard import console
 from proving.audit.subject import Subject
@@ -86,10 +88,19 @@ def test_no_such_image_ends_in_2_and_a_sentence(asked, capsys):
     assert "\x1b" not in err
 
 
-def test_a_folder_is_no_image(capsys, tmp_path):
-    """It says so, and does not ask a registry for it."""
+def test_a_folder_without_a_dockerfile_is_told(capsys, tmp_path):
+    """It says so, and asks neither an engine nor a registry for it."""
     assert 2 == command.main([str(tmp_path)])
-    assert f"{tmp_path} is a folder: build its image" in capsys.readouterr().err
+    assert f"There is no Dockerfile at {tmp_path}/Dockerfile" in capsys.readouterr().err
+
+
+def test_a_name_that_steers_a_terminal_is_told_harmlessly(capsys, tmp_path):
+    """Also that of a folder, which the person has typed."""
+    folder = tmp_path / "a\x1b[2J"
+    folder.mkdir()
+    command.main([str(folder)])
+
+    assert "\x1b" not in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize(
@@ -113,6 +124,17 @@ def test_a_folder_is_no_image(capsys, tmp_path):
         (["x", "--command", "'"], "no command"),
         (["x", "--command", " "], "no words"),
         (["x", "--site", "file:///etc"], "https://"),
+        (["x", "--fail-on", "dockerignore"], "when a folder is built"),
+        (["x", "--file", "Dockerfile.dev"], "--file is for a folder"),
+        (["x", "--build-arg", "A=1"], "--build-arg is for a folder"),
+        (["x", "--keep-as", "my/web:1"], "--keep-as is for a folder"),
+        ([".", "--compare", "..", "--keep-as", "my/web:1"], "leave out --compare"),
+        ([".", "--build-arg", "NO_SUCH_VARIABLE"], "NAME=VALUE"),
+        ([".", "--build-arg", "=s3cret"], "NAME=VALUE"),
+        ([".", "--secret", "token=s3cret"], "id=ID,src=FILE"),
+        ([".", "--secret", "id=a,src=/no/such"], "cannot be read"),
+        ([".", "--secret", "id=a,type=env,env=A"], "id=ID,src=FILE"),
+        ([".", "--build-seconds", "0"], "give more than 0"),
         (["x", "--output", "no/such/folder/report"], "make it first"),
         (["x", "--output", str(LABS)], "is a folder"),
     ],
@@ -160,6 +182,38 @@ def test_options_say_how_to_start_the_image(asked):
             ),
         )
     ] == asked
+
+
+def test_options_say_how_to_build_a_folder(monkeypatch, tmp_path):
+    """A build argument without a value has that of the environment, as for Docker itself."""
+    told = []
+
+    def audited(text, options, progress):
+        told.append((text, options.building))
+        return REPORT
+
+    (tmp_path / "token").write_bytes(b"s3cret")
+    monkeypatch.setenv("VERSION", "1.4")
+    monkeypatch.setattr(command, "audit", audited)
+    arguments = [f"{tmp_path}/", "--file", "dev", "--target", "test", "--build-arg", "VERSION"]
+    arguments += ["--build-arg", "A=b=c", "--secret", f"id=token,src={tmp_path}/token"]
+    arguments += ["--edit", "./app.py", "--build-seconds", "60", "--keep-as", "my/web:1"]
+    command.main([*arguments, "--fail-on", "dockerignore,user"])
+
+    assert [
+        (
+            f"{tmp_path}/",
+            Building(
+                file=Path("dev"),
+                arguments={"VERSION": "1.4", "A": "b=c"},
+                secrets={"token": b"s3cret"},
+                target="test",
+                edit="app.py",
+                limit_seconds=60.0,
+                keep_as="my/web:1",
+            ),
+        )
+    ] == told
 
 
 def test_without_options_the_command_line_asks_for_the_usual(asked):

@@ -7,16 +7,16 @@ import json
 from importlib.resources import files
 
 import pytest
-from audits import BETTER, HOSTILE, REPORT, finding
+from audits import BETTER, FOLDER, HOSTILE, REPORT, finding
 from jsonschema import Draft4Validator, Draft202012Validator
 from junitparser import Error, Failure, JUnitXml, Skipped
-from proving.audit import formats
+from proving.audit import formats, html
 from proving.audit.catalogue import CHECKS
 from proving.audit.compare import comparison_data
 from proving.audit.findings import Report
 from proving.claims import Verdict
 
-REPORTS = [REPORT, HOSTILE, BETTER, Report("empty", ())]
+REPORTS = [REPORT, HOSTILE, BETTER, FOLDER, Report("empty", ())]
 OFFICIAL_SHA256 = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"
 """Of `sarif-2.1/schema/sarif-schema-2.1.0.json` in OASIS's own repository of the standard."""
 
@@ -146,6 +146,24 @@ def test_sarif_takes_no_link_or_placeholder_from_an_image():
     text = run["results"][0]["message"]["text"]
 
     assert text.endswith("over? [x] (http://evil.example) {{0}}. Mend it.")
+
+
+def test_sarif_points_at_the_lines_of_a_dockerfile():
+    """From the folder that was audited: where an annotation of a pull request belongs."""
+    run = json.loads(formats.sarif_text(FOLDER))["runs"][0]
+    places = [one["physicalLocation"] for one in run["results"][0]["locations"]]
+
+    assert ["web/Dockerfile"] * 2 == [one["artifactLocation"]["uri"] for one in places]
+    assert [4, 3] == [one["region"]["startLine"] for one in places]
+
+
+def test_every_format_tells_the_lines():
+    """Programs as data, people in words."""
+    data = json.loads(formats.json_text(FOLDER))
+
+    assert [4, 3] == [one["line"] for one in data["findings"][0]["lines"]]
+    assert "Dockerfile, lines 3 and 4" in formats.junit_text(FOLDER)
+    assert "Dockerfile, lines 3 and 4" in html.page(FOLDER)
 
 
 def test_sarif_places_are_relative_addresses():

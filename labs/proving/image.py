@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -48,6 +48,8 @@ _LOST = re.compile(r"^(?:#\d+ )?ERROR: .*\bfailed to get state for index \d+", r
 _EXIT_STATUS = re.compile(r"exit code: (\d+)")
 _EPOCH_NS = 10**18
 """The moment from which the times of stamped files count, in nanoseconds: in 2001."""
+ENDING_SECONDS = 10.0
+"""How long a client is given to end a build before it is killed."""
 _SCALE = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3}
 
 
@@ -176,6 +178,7 @@ class Image(DockerImage):
     `secrets` are build secrets by their ids, for `RUN --mount=type=secret`: each lies in a private
     file while the image is built. The cache does not ask for them either.
     `target` names the stage to build, where that is not the last one.
+    A build that takes longer than `limit_seconds` is ended; unless it is set, it may take any time.
 
     After a build, `progress` has all that the builder has told, `steps` its instructions,
     `build_seconds` its wall time and `context_bytes` what was sent of the build context.
@@ -216,6 +219,7 @@ class Image(DockerImage):
         self.steps: tuple[Step, ...] = ()
         self.build_seconds = 0.0
         self.context_bytes = 0
+        self.limit_seconds: float | None = None
         self._contents: Contents | None = None
         self._reading = threading.Lock()
         self._hosts = dict(hosts or {})
@@ -435,11 +439,12 @@ class Image(DockerImage):
         ) as process:
             assert process.stdout is not None  # noqa: S101 - told to Popen above
             try:
-                for line in process.stdout:
-                    lines.append(line)
-                    arrived_seconds.append(time.monotonic() - began)
-                    if self._on_line is not None:
-                        self._on_line(line.rstrip())
+                with _ended_after(process, self.limit_seconds) as was_ended:
+                    for line in process.stdout:
+                        lines.append(line)
+                        arrived_seconds.append(time.monotonic() - began)
+                        if self._on_line is not None:
+                            self._on_line(line.rstrip())
             except BaseException:
                 process.terminate()
                 raise
@@ -447,6 +452,12 @@ class Image(DockerImage):
         self.build_seconds = time.monotonic() - began
         self.steps = parse_steps(progress, arrived_seconds)
         self.context_bytes = parse_context_bytes(progress)
+        if was_ended.is_set() and process.returncode:
+            raise BuildError(
+                f"{self.name} was not built within {self.limit_seconds:g} s, and its build was "
+                f"ended. Its last lines were:\n{last_lines(progress)}",
+                progress=progress,
+            )
         if process.returncode:
             with talking_to(self.engine):
                 self.get_docker_client().client.ping()
@@ -461,6 +472,40 @@ class Image(DockerImage):
                 progress=progress,
                 exit_status=int(status[-1]) if status else process.returncode,
             )
+
+
+@contextmanager
+def _ended_after(
+    process: subprocess.Popen[str], seconds: float | None
+) -> Iterator[threading.Event]:
+    """End a process that runs for too long; tell whether it was ended.
+
+    A client that is told to end has the engine end its build; one that does not is killed.
+    """
+    import psutil
+
+    ended = threading.Event()
+
+    def end(signal_name: str = "terminate") -> None:
+        ended.set()
+        with suppress(psutil.Error):
+            client = psutil.Process(process.pid)  # and the plugin that builds for it
+            for one in (*client.children(recursive=True), client):
+                with suppress(psutil.Error):
+                    getattr(one, signal_name)()
+        if signal_name == "terminate":
+            killing.start()
+
+    killing = threading.Timer(ENDING_SECONDS, end, ["kill"])
+    ending = threading.Timer(seconds or 0.0, end)
+    killing.daemon = ending.daemon = True
+    if seconds is not None:
+        ending.start()
+    try:
+        yield ended
+    finally:
+        ending.cancel()
+        killing.cancel()
 
 
 @contextmanager

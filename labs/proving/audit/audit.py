@@ -5,20 +5,19 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, redirect_stdout
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..claims import Verdict
-from ..errors import ProvingError
 from .catalogue import CHECKS
+from .context import Building, is_context
 from .findings import Check, Finding, Report
 
 if TYPE_CHECKING:
     from .subject import Subject
 
-ARCHIVE, RUN = "archive", "run"
+ARCHIVE, RUN, CONTEXT = "archive", "run", "context"
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Options:
     It is up when `ready_path` answers, when a line of its log matches `ready_log`, when it has run
     for `ready_seconds`, or else by its ports; it is waited for `patience_seconds`.
     For `watch_seconds` it is watched for what it writes.
+    `building` says how a folder is built.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -42,6 +42,7 @@ class Options:
     patience_seconds: float = 15.0
     watch_seconds: float = 60.0
     run: bool = True
+    building: Building = field(default_factory=Building)
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,6 @@ def find(text: str, progress: Progress) -> Subject:
     from .. import engine
     from . import subject
 
-    if text.startswith((".", "/")) and Path(text).is_dir():
-        raise ProvingError(f"{text} is a folder: build its image, and name that.")
     if subject.is_archive(text):
         return subject.of_file(text)
     found = engine.find()  # which may ask the person something
@@ -97,6 +96,17 @@ def find(text: str, progress: Progress) -> Subject:
 def sources(options: Options) -> dict[str, Source]:
     """Return where the answers come from, by the name that checks have for it."""
     return {ARCHIVE: read_archive, **({RUN: run_in_cages} if options.run else {})}
+
+
+def build_again(subject: Subject, _options: Options, progress: Progress) -> Found:
+    """Answer what a folder answers when its image is built, and built again after an edit."""
+    from . import context_checks
+    from .builds import Built
+
+    if not isinstance(subject, Built):
+        return Found(())
+    findings, facts = context_checks.check(subject, progress)
+    return Found(tuple(findings), facts)
 
 
 def read_archive(subject: Subject, _options: Options, progress: Progress) -> Found:
@@ -148,22 +158,31 @@ def run_in_cages(subject: Subject, options: Options, progress: Progress) -> Foun
 
 
 def audit(text: str, options: Options, progress: Progress) -> Report:
-    """Audit the image that a text names; its findings are in the order of the catalogue.
+    """Audit the image that a text names, or that a folder builds.
 
+    The findings are in the order of the catalogue.
     A check that a source was asked for and did not answer "could not be measured".
 
     Raises:
         ProvingError: it could not be audited.
     """
     began = time.monotonic()
-    subject = find(text, progress)
     findings: dict[str, Finding] = {}
     facts: dict[str, Any] = {}
-    for name, source in sources(options).items():
-        found = source(subject, options, progress)
-        facts |= found.facts
-        answers = (*_unanswered(name, "The audit has found no answer."), *found.findings)
-        findings |= {one.check.id: one for one in answers}
+    with ExitStack() as made:
+        asked = sources(options)
+        if is_context(text):
+            from . import builds
+
+            subject: Subject = made.enter_context(builds.opened(text, options.building, progress))
+            asked = {CONTEXT: build_again, **asked}
+        else:
+            subject = find(text, progress)
+        for name, source in asked.items():
+            found = source(subject, options, progress)
+            facts |= found.facts
+            answers = (*_unanswered(name, "The audit has found no answer."), *found.findings)
+            findings |= {one.check.id: one for one in answers}
     order = list(CHECKS)
     return Report(
         subject.name,

@@ -80,4 +80,36 @@ RUN = (
 )
 """Those that run the image in a cage."""
 
-CHECKS = {check.id: check for check in (*ARCHIVE, *RUN)}
+CONTEXT = (
+    Check(
+        "rebuilt-steps",
+        "Is the installation kept when one source file changes?",
+        ("L6", "L2", "L3"),
+        "context",
+        60,
+    ),
+    Check(
+        "context-bytes",
+        "Is no more sent to the engine than the build uses?",
+        ("L7",),
+        "context",
+        30,
+    ),
+    Check(
+        "dockerignore",
+        "Is the build context free of what no image needs?",
+        ("L7", "R5"),
+        "context",
+        50,
+    ),
+    Check(
+        "separate-runs",
+        "Are commands that depend on each other in one RUN?",
+        ("L5", "S1", "S3", "S4"),
+        "context",
+        55,
+    ),
+)
+"""Those that build a folder, and build it again after an edit."""
+
+CHECKS = {check.id: check for check in (*ARCHIVE, *RUN, *CONTEXT)}

@@ -22,9 +22,10 @@ from typing import TextIO
 from ..claims import Verdict
 from ..errors import ProvingError
 from . import compare, formats, html
-from .audit import Options, audit
+from .audit import CONTEXT, RUN, Options, audit
 from .bars import Bars
 from .catalogue import CHECKS
+from .context import Building, is_context
 from .findings import Report
 from .scorecard import console, scorecard
 from .telling import chapter_of, tally, title_of
@@ -44,7 +45,7 @@ def parser(**options: object) -> argparse.ArgumentParser:
         "image",
         nargs="?",
         metavar="IMAGE",
-        help="an image that the engine has or can pull, or an archive of one",
+        help="an image that the engine has or can pull, an archive of one, or a folder to build",
     )
     told.add_argument("--list-checks", action="store_true", help="list all checks, and end")
     telling = told.add_argument_group("how it tells")
@@ -94,7 +95,30 @@ def parser(**options: object) -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long to watch what it writes (60)",
     )
+    _add_building(told.add_argument_group("how to build a folder, named like ./web"))
     return told
+
+
+def _add_building(building: argparse._ArgumentGroup) -> None:
+    building.add_argument("--file", type=Path, metavar="FILE", help="its Dockerfile")
+    building.add_argument("--target", default="", metavar="STAGE", help="the stage to build")
+    building.add_argument(
+        "--build-arg", type=_argument, action="append", default=[], metavar="NAME=VALUE"
+    )
+    building.add_argument(
+        "--secret", type=_secret, action="append", default=[], metavar="id=ID,src=FILE"
+    )
+    building.add_argument(
+        "--edit", default="", metavar="PATH", help="the source file to edit before a second build"
+    )
+    building.add_argument(
+        "--build-seconds",
+        type=_seconds,
+        default=Building().limit_seconds,
+        metavar="SECONDS",
+        help="how long a build may take (1800)",
+    )
+    building.add_argument("--keep-as", default="", metavar="NAME", help="keep the image, named so")
 
 
 def run(options: argparse.Namespace, usage: argparse.ArgumentParser) -> int:
@@ -160,11 +184,27 @@ def _misused(options: argparse.Namespace) -> str:
         return f"there is no folder {options.output.parent} to write into: make it first"
     if options.output and options.output.is_dir():
         return f"{options.output} is a folder: name a file in it"
-    if not options.run and isinstance(options.fail_on, tuple):
-        for name in options.fail_on:
-            if CHECKS[name].source == "run":
-                return f"{name} is seen in a run only: leave out --no-run, or that check"
+    return _misused_source(options)
+
+
+def _misused_source(options: argparse.Namespace) -> str:
+    """Return what is asked of an image and not of a folder, or the other way round."""
+    builds = is_context(options.image)
+    builds_other = bool(options.compare) and is_context(options.compare)
+    for name in options.fail_on if isinstance(options.fail_on, tuple) else ():
+        if CHECKS[name].source == RUN and not options.run:
+            return f"{name} is seen in a run only: leave out --no-run, or that check"
+        if CHECKS[name].source == CONTEXT and not builds:
+            return f"{name} is seen when a folder is built: name one, like ./web"
+    if builds and builds_other and options.keep_as:
+        return "--keep-as names one image, and two are built: leave out --compare"
+    named = next((name for name in _BUILDING if getattr(options, name)), "")
+    if named and not (builds or builds_other):
+        return f"--{named.replace('_', '-')} is for a folder, named like ./web"
     return ""
+
+
+_BUILDING = ("file", "target", "build_arg", "secret", "edit", "keep_as")
 
 
 def _audited(options: argparse.Namespace) -> int:
@@ -179,6 +219,15 @@ def _audited(options: argparse.Namespace) -> int:
         patience_seconds=options.patience_seconds,
         watch_seconds=options.watch_seconds,
         run=options.run,
+        building=Building(
+            file=options.file,
+            arguments=dict(options.build_arg),
+            secrets=dict(options.secret),
+            target=options.target,
+            edit=options.edit.removeprefix("./"),
+            limit_seconds=options.build_seconds,
+            keep_as=options.keep_as,
+        ),
     )
     bars = Bars(console(sys.stderr))
     report = audit(options.image, how, bars)
@@ -290,6 +339,26 @@ def _variable(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError("give a variable as NAME=VALUE")
     return name, value
+
+
+def _argument(text: str) -> tuple[str, str]:
+    """Return a build argument; one without a value has that of the environment, as for Docker."""
+    name, equals, value = text.partition("=")
+    if not name or not (equals or name in os.environ):
+        raise argparse.ArgumentTypeError("give a build argument as NAME=VALUE")
+    return name, value if equals else os.environ[name]
+
+
+def _secret(text: str) -> tuple[str, bytes]:
+    """Return the id of a build secret and its content, which lies in a file."""
+    told = dict(part.partition("=")[::2] for part in text.split(","))
+    name, file = told.get("id", ""), told.get("src") or told.get("source") or ""
+    if not name or not file or told.get("type", "file") != "file":
+        raise argparse.ArgumentTypeError("give a build secret as id=ID,src=FILE")
+    try:
+        return name, Path(file).expanduser().read_bytes()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _words(text: str) -> tuple[str, ...]:

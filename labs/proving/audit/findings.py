@@ -14,7 +14,7 @@ class Check:
     """A check of the audit: what it asks, and the claims of the guide that say why.
 
     `weight` orders what to fix first: the higher, the sooner.
-    `source` is where the answer comes from: `archive` or `run`.
+    `source` is where the answer comes from: `archive`, `run` or `context`.
     """
 
     id: str
@@ -25,12 +25,21 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A line of a file that was audited, such as a Dockerfile; lines count from 1."""
+
+    file: str
+    number: int
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a check has found.
 
     `figure` is what was measured, for a person; `advice` is one sentence of what to do, empty where
     nothing is to be done. `values` are the same as data, each named with its unit (`wasted_bytes`,
     `stop_seconds`). `places` are paths, steps or variables; a secret in them is redacted.
+    `lines` are those of the Dockerfile that it is about, where they are known.
     """
 
     check: Check
@@ -39,6 +48,7 @@ class Finding:
     advice: str = ""
     values: Mapping[str, Value] = field(default_factory=dict)
     places: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return what a report tells of it."""
@@ -52,6 +62,7 @@ class Finding:
             "advice": self.advice,
             "values": dict(self.values),
             "places": list(self.places),
+            "lines": [{"file": line.file, "line": line.number} for line in self.lines],
         }
 
 

@@ -9,14 +9,15 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from posixpath import normpath
 from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from .. import claims
 from ..claims import Verdict
-from .findings import Check, Finding, Report
-from .telling import answer, chapter_of, harmless, link, message, page_of, tally
+from .findings import Check, Finding, Line, Report
+from .telling import answer, chapter_of, harmless, lines_of, link, message, page_of, tally
 
 SCHEMA = Path(__file__).with_name("audit.schema.json")
 """The JSON Schema (draft 2020-12) of what `json_text` returns, of comparisons too."""
@@ -104,7 +105,9 @@ def _junit_case(suite: ET.Element, finding: Finding) -> None:
         outcome = ET.SubElement(case, tag, message=_xml(answer(finding)))
         if tag != "skipped":
             outcome.set("type", str(finding.verdict))
-            outcome.text = _xml("\n".join(filter(None, (finding.advice, *finding.places))))
+            outcome.text = _xml(
+                "\n".join(filter(None, (finding.advice, *lines_of(finding), *finding.places)))
+            )
     ET.SubElement(case, "system-out").text = _xml(f"{check.question} {answer(finding)}")
 
 
@@ -178,11 +181,11 @@ def _rule(check: Check, site: str) -> dict[str, Any]:
 
 def _result(finding: Finding, rules: Mapping[str, int], place: str) -> dict[str, Any]:
     failed = finding.verdict is Verdict.DOES_NOT_HOLD
-    location: dict[str, Any] = {
-        "physicalLocation": {"artifactLocation": {"uri": place, "index": 0}}
-    }
+    locations = [_line(line, place) for line in finding.lines] or [
+        {"physicalLocation": {"artifactLocation": {"uri": place, "index": 0}}}
+    ]
     if finding.places:
-        location["logicalLocations"] = [
+        locations[0]["logicalLocations"] = [
             {"fullyQualifiedName": one} for one in dict.fromkeys(finding.places)
         ]
     return {
@@ -191,8 +194,20 @@ def _result(finding: Finding, rules: Mapping[str, int], place: str) -> dict[str,
         "kind": _SARIF_KINDS[finding.verdict],
         "level": level_of(finding.check) if failed else "none",
         "message": {"text": _message(finding)},
-        "locations": [location],
+        "locations": locations,
         "properties": dict(finding.values),
+    }
+
+
+def _line(line: Line, place: str) -> dict[str, Any]:
+    """Return the location of a line; a file is named from the folder that was audited."""
+    file = quote(line.file)
+    uri = file if line.file.startswith("/") else normpath(f"{place}/{file}")
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": uri},
+            "region": {"startLine": line.number},
+        }
     }
 
 

@@ -15,6 +15,7 @@ from .telling import (
     facts_of,
     harmless,
     layers_of,
+    lines_of,
     link,
     shortened,
     tally,
@@ -134,7 +135,8 @@ def _head(*columns: tuple[str, int]) -> str:
 def _row(finding: Finding, site: str) -> str:
     check = finding.check
     verdict = escape(finding.verdict)
-    places = "".join(
+    places = "".join(f"<br>{escape(one)}" for one in lines_of(finding))
+    places += "".join(
         f'<br><code style="overflow-wrap:anywhere">{escape(one)}</code>'
         if one in finding.places
         else f"<br>{escape(one)}"

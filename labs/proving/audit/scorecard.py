@@ -12,7 +12,17 @@ from rich.text import Text
 from ..claims import Verdict
 from ..show import duration_text, verdict_text
 from .findings import Finding, Report
-from .telling import answer, by_chapter, facts_of, harmless, layers_of, shortened, tally, title_of
+from .telling import (
+    answer,
+    by_chapter,
+    facts_of,
+    harmless,
+    layers_of,
+    lines_of,
+    shortened,
+    tally,
+    title_of,
+)
 
 # These shades of the colours that stand for bad and good everywhere are told from black and white.
 STYLES = {
@@ -121,7 +131,7 @@ def _check(finding: Finding) -> Text:
     told.append(f"{finding.check.question}\n", style="dim")
     told.append(answer(finding))
     if finding.verdict is not Verdict.HOLDS:
-        for place in shortened(finding.places):
+        for place in (*lines_of(finding), *shortened(finding.places)):
             told.append(f"\n  {place}")
     if finding.advice:
         told.append("\n→ ", style=STYLES[finding.verdict])

@@ -47,6 +47,7 @@ def _harmless_finding(finding: Finding) -> Finding:
         advice=printable(finding.advice, SENTENCE),
         values=_harmless(finding.values),
         places=tuple(map(printable, finding.places)),
+        lines=tuple(replace(one, file=printable(one.file)) for one in finding.lines),
     )
 
 
@@ -102,6 +103,19 @@ def answer(finding: Finding) -> str:
 def message(finding: Finding) -> str:
     """Return what was asked, what was found and what to do, in one line."""
     return " ".join(filter(None, (finding.check.question, answer(finding), finding.advice)))
+
+
+def lines_of(finding: Finding) -> list[str]:
+    """Return the lines that a finding is about, by file: `Dockerfile, lines 3 and 7`."""
+    numbers: dict[str, set[int]] = {}
+    for line in finding.lines:
+        numbers.setdefault(line.file, set()).add(line.number)
+    return [f"{file}, {_lines(sorted(found))}" for file, found in numbers.items()]
+
+
+def _lines(numbers: list[int]) -> str:
+    *others, last = (str(number) for number in numbers)
+    return f"lines {', '.join(others)} and {last}" if others else f"line {last}"
 
 
 def by_chapter(findings: Iterable[Finding]) -> dict[str, list[Finding]]:

@@ -1,0 +1,288 @@
+"""A Dockerfile as facts: its instructions with their lines, its stages, and what they copy.
+
+The syntax is that of Docker's "Dockerfile reference". Nothing is judged by it alone: it says which
+line a step of a build, or a layer of an image, comes from.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+_ESCAPE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"#\s*[a-z]+\s*=", re.IGNORECASE)
+_HEREDOC = re.compile(r"<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:[-+])([^}]*))?\}|(\w+))")
+_LAYERED = ("RUN", "COPY", "ADD", "WORKDIR")
+UNKNOWN = "**"
+"""What stands for a source that is only known when it is built: any file may be it."""
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An instruction: its word in capitals, the rest as one line, and the line it begins in."""
+
+    word: str
+    text: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.word} {self.text}"
+
+    @property
+    def flags(self) -> tuple[tuple[str, str], ...]:
+        """The options before its arguments: `--from=build` is `("from", "build")`."""
+        return tuple(
+            (name.lower(), value)
+            for name, _, value in (word[2:].partition("=") for word in _leading_flags(self.text))
+        )
+
+    @property
+    def arguments(self) -> str:
+        """What follows its options."""
+        rest = self.text
+        for word in _leading_flags(self.text):
+            rest = rest.lstrip()[len(word) :]
+        return rest.strip()
+
+    @property
+    def words(self) -> list[str]:
+        """Its arguments one by one, in either form."""
+        rest = self.arguments
+        if rest.startswith("["):
+            try:
+                listed = json.loads(rest)
+            except ValueError:
+                return rest.split()
+            if isinstance(listed, list):
+                return [str(word) for word in listed]
+        return rest.split()
+
+
+def _leading_flags(text: str) -> list[str]:
+    flags = []
+    for word in text.split():
+        if not word.startswith("--"):
+            break
+        flags.append(word)
+    return flags
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an instruction takes of the build context: paths or patterns of it; empty is all."""
+
+    instruction: Instruction
+    sources: tuple[str, ...]
+
+    def takes(self, path: str) -> bool:
+        """Tell whether a file of the context is taken."""
+        return any(_is_in(path, source) for source in self.sources)
+
+    def names(self, path: str) -> bool:
+        """Tell whether a source is this path, or lies in it: somebody means it."""
+        return any(source == path or source.startswith(f"{path}/") for source in self.sources)
+
+
+def _is_in(path: str, source: str) -> bool:
+    if source in ("", UNKNOWN):
+        return True
+    if not set(source) & set("*?["):
+        return path == source or path.startswith(f"{source}/")
+    parts, wanted = path.split("/"), source.replace("[^", "[!").split("/")
+    return len(parts) >= len(wanted) and all(map(fnmatchcase, parts, wanted))
+
+
+@dataclass
+class Stage:
+    """A stage of a build: its number and name, what it stands on, and its instructions."""
+
+    number: int
+    name: str
+    base: str
+    start: Instruction
+    instructions: list[Instruction] = field(default_factory=list)
+    parent: Stage | None = None
+
+    @property
+    def label(self) -> str:
+        """What BuildKit calls it in the names of its steps, where there are several."""
+        return self.name or f"stage-{self.number}"
+
+    def counted(self) -> list[Instruction]:
+        """Return the instructions that BuildKit counts as steps; a base from outside is one."""
+        own = [one for one in self.instructions if one.word in _LAYERED]
+        return own if self.parent or self.base == "scratch" else [self.start, *own]
+
+    def chain(self) -> list[Instruction]:
+        """Return all instructions above the base from outside, with those of parent stages."""
+        return [*(self.parent.chain() if self.parent else ()), *self.instructions]
+
+
+class Dockerfile:
+    """What a Dockerfile says, with these build arguments."""
+
+    def __init__(self, text: str, arguments: Mapping[str, str] | None = None) -> None:
+        self._arguments = dict(arguments or {})
+        self.instructions = list(_instructions(text))
+        self.stages: list[Stage] = []
+        self._before: dict[str, str] = {}
+        for one in self.instructions:
+            if one.word == "FROM":
+                self.stages.append(self._stage(one, self._before))
+            elif self.stages:
+                self.stages[-1].instructions.append(one)
+            elif one.word == "ARG":
+                self._declare(one, self._before)
+
+    def _stage(self, start: Instruction, values: Mapping[str, str]) -> Stage:
+        words = start.words
+        base = expanded(words[0], values) if words else ""
+        named = len(words) > 2 and words[1].upper() == "AS"
+        name = words[2].lower() if named else ""
+        parent = next((one for one in reversed(self.stages) if one.name == base.lower()), None)
+        return Stage(len(self.stages), name, base, start, parent=parent if base else None)
+
+    def _declare(self, one: Instruction, values: dict[str, str]) -> None:
+        for word in one.words:
+            name, given, value = word.partition("=")
+            if name in self._arguments:
+                values[name] = self._arguments[name]
+            elif given:
+                values[name] = expanded(value.strip("'\""), values)
+            elif one.word == "ARG" and name in self._before:
+                values[name] = self._before[name]
+
+    def stage(self, target: str = "") -> Stage | None:
+        """Return the stage that is built: the named one, or the last."""
+        if not target:
+            return self.stages[-1] if self.stages else None
+        wanted = target.lower()
+        found = [one for one in self.stages if wanted in (one.name, str(one.number))]
+        return found[-1] if found else None
+
+    def needed(self, target: str = "") -> list[Stage]:
+        """Return the stages that a build of the target runs, in the order of the file."""
+        border, found = [self.stage(target)], set()
+        while border:
+            stage = border.pop()
+            if stage is None or stage.number in found:
+                continue
+            found.add(stage.number)
+            border.append(stage.parent)
+            border += [self.stage(name) for name in _stages_named(stage) if name]
+        return [self.stages[number] for number in sorted(found)]
+
+    def taken(self, target: str = "") -> list[Taken]:
+        """Return what the instructions of a build take of its context."""
+        return [
+            taken
+            for stage in self.needed(target)
+            for taken in self._taken_by(stage)
+            if taken.sources
+        ]
+
+    def _taken_by(self, stage: Stage) -> Iterator[Taken]:
+        values: dict[str, str] = {}
+        for one in stage.chain():
+            if one.word in ("ARG", "ENV"):
+                self._declare(one, values)
+            if one not in stage.instructions:
+                continue
+            if one.word in ("COPY", "ADD") and "from" not in dict(one.flags):
+                yield Taken(one, tuple(_sources(one.words[:-1], values)))
+            elif one.word == "RUN":
+                yield Taken(one, tuple(_mounted(one)))
+
+
+def _sources(words: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
+    for word in words:
+        if "://" in word or word.startswith(("git@", "<<")):
+            continue
+        told = expanded(word.strip("'\""), values)
+        yield UNKNOWN if "$" in told else _clean(told)
+
+
+def _clean(path: str) -> str:
+    return posixpath.normpath(f"/{path}").strip("/")
+
+
+def _mounted(run: Instruction) -> Iterator[str]:
+    for name, value in run.flags:
+        settings = dict(part.partition("=")[::2] for part in value.split(","))
+        if name == "mount" and settings.get("type", "bind") == "bind" and "from" not in settings:
+            yield _clean(settings.get("source") or settings.get("src") or "")
+
+
+def _stages_named(stage: Stage) -> Iterator[str]:
+    for one in stage.instructions:
+        for name, value in one.flags:
+            if name == "from":
+                yield value
+            elif name == "mount":
+                yield dict(part.partition("=")[::2] for part in value.split(",")).get("from", "")
+
+
+def expanded(text: str, values: Mapping[str, str]) -> str:
+    """Return a text with its variables replaced, as far as they are known."""
+
+    def value(match: re.Match[str]) -> str:
+        name, form, other = match[1] or match[4], match[2], match[3] or ""
+        if form == ":-":
+            return values.get(name) or other
+        if form == ":+":
+            return other if values.get(name) else ""
+        return values.get(name, match[0])
+
+    return _VARIABLE.sub(value, text)
+
+
+def _instructions(text: str) -> Iterator[Instruction]:
+    lines = text.removeprefix("\ufeff").splitlines()
+    escape = _escape_of(lines)
+    at = 0
+    while at < len(lines):
+        start = at
+        joined, at = _joined(lines, at, escape)
+        word, _, rest = joined.strip().partition(" ")
+        if word:
+            for match in _HEREDOC.finditer(rest) if word.upper() in ("RUN", "COPY", "ADD") else ():
+                at = _after_heredoc(lines, at, match[3], indented=bool(match[1]))
+            yield Instruction(word.upper(), " ".join(rest.split()), start + 1)
+
+
+def _escape_of(lines: Sequence[str]) -> str:
+    for line in lines:
+        if match := _ESCAPE.fullmatch(line.strip()):
+            return match[1]
+        if not _DIRECTIVE.match(line.strip()):
+            break
+    return "\\"
+
+
+def _joined(lines: Sequence[str], at: int, escape: str) -> tuple[str, int]:
+    """Return an instruction's lines as one, and where the next begins; a comment is none."""
+    told: list[str] = []
+    while at < len(lines):
+        line = lines[at].strip()
+        at += 1
+        if line.startswith("#") or (told and not line):
+            if told:
+                continue
+            return "", at
+        if not line.endswith(escape):
+            told.append(line)
+            break
+        told.append(line.removesuffix(escape))
+    return " ".join(told), at
+
+
+def _after_heredoc(lines: Sequence[str], at: int, word: str, *, indented: bool) -> int:
+    for number in range(at, len(lines)):
+        if (lines[number].lstrip("\t") if indented else lines[number]) == word:
+            return number + 1
+    return at
