@@ -97,7 +97,7 @@ def guide(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def audit(session: nox.Session) -> None:
-    """Measure the guide's checklist on an image of your own: `-- IMAGE`; `-- --help` tells more."""
+    """Measure the guide's checklist on an image or a folder of yours: `-- IMAGE`, `-- --help`."""
     _prepare(session)
     status = _Status()
     quiet = {"log": False, "stderr": sys.stderr}  # options may hold secrets; stdout has the report

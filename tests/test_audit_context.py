@@ -261,6 +261,16 @@ def test_a_dockerfile_may_be_a_link_within_the_folder_only(tmp_path):
     assert "FROM b\n" == told.dockerfile_text
 
 
+def test_an_ignore_file_must_not_lead_out_of_the_folder(tmp_path):
+    """A report would quote what another file has, and the engine would not read it."""
+    put(tmp_path, {"outside": "root:[", "web/Dockerfile": "FROM a\n"})
+    (tmp_path / "web/.dockerignore").symlink_to("../outside")
+
+    with pytest.raises(CouldNotMeasure, match="outside the folder") as told:
+        context.find(f"{tmp_path}/web", Building())
+    assert "root" not in str(told.value).replace(str(tmp_path), "")
+
+
 def test_a_dockerfile_that_is_a_fifo_is_not_waited_for(tmp_path):
     """Nobody writes into it."""
     os.mkfifo(tmp_path / "Dockerfile")
@@ -480,6 +490,16 @@ def test_the_file_that_is_edited_is_taken_as_most_of_the_sources_are(tmp_path):
     assert "src/a.py" == context_checks.source_file(seen_of(folder, tmp_path))
 
 
+@pytest.mark.parametrize(
+    "lines", ["COPY setup.sh /\nRUN sh -eu /setup.sh", "RUN --mount=source=a.py,target=/a.py x"]
+)
+def test_what_the_build_itself_runs_is_no_source_of_the_application(tmp_path, lines):
+    """Who edits the script that installs wants it to run again."""
+    folder = put(tmp_path / "w", {"Dockerfile": f"FROM a\n{lines}\n", "setup.sh": "", "a.py": ""})
+
+    assert "" == context_checks.source_file(seen_of(folder, tmp_path))
+
+
 # What ran again
 
 BAD = "FROM a\nWORKDIR /app\nCOPY . .\nRUN pip install -r requirements.txt\n"
@@ -514,7 +534,7 @@ def test_an_installation_that_runs_again_is_a_fault(tmp_path, text, ran, verdict
     assert ran == found.values["steps_run_again"]
     if verdict is FAILS:
         assert [4, 3] == [line.number for line in found.lines]
-        assert "Copy the list of dependencies alone" in found.advice
+        assert "the source after it" in found.advice
 
 
 def test_what_runs_without_an_edit_too_is_not_the_edits_doing(tmp_path):
@@ -544,6 +564,10 @@ def test_what_runs_without_an_edit_too_is_not_the_edits_doing(tmp_path):
         ("go mod download", True),
         ("go build ./...", False),
         ("make", False),
+        ("curl -fsSL https://example.org/x | tar x", True),
+        ("wget -q -O /x http://example.org/x", True),
+        ("git -c a=b clone --depth=1 https://example.org/x", True),
+        ("curl --version; echo https://example.org", False),
         ("./install.sh", False),
         ("mvn -B dependency:go-offline", True),
         ("cd x; bundle install", True),

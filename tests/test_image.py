@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -128,6 +130,33 @@ def test_without_secrets_no_file_is_written(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with image._private_files({}) as files:
         assert {} == files
+
+
+@pytest.mark.parametrize(
+    "script", ["sleep 60", "trap '' TERM; while :; do sleep 0.1; done", "sleep 60 & wait"]
+)
+def test_a_client_that_takes_too_long_is_ended(monkeypatch, script):
+    """With what it has started, which holds on to its output; and by force, if it must be."""
+    monkeypatch.setattr(image, "ENDING_SECONDS", 0.3)
+    began = time.monotonic()
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        with image._ended_after(process, 0.2) as was_ended:
+            process.stdout.read()
+
+    assert was_ended.is_set()
+    assert process.returncode != 0
+    assert time.monotonic() - began < 20
+
+
+def test_a_client_that_is_in_time_is_left_alone():
+    """And one without a limit as well."""
+    for seconds in (30.0, None):
+        with subprocess.Popen(["true"], stdout=subprocess.PIPE, text=True) as process:
+            with image._ended_after(process, seconds) as was_ended:
+                process.stdout.read()
+
+        assert not was_ended.is_set()
+        assert process.returncode == 0
 
 
 def test_every_stage_gets_the_labels():

@@ -83,7 +83,7 @@ RUN = (
 CONTEXT = (
     Check(
         "rebuilt-steps",
-        "Is the installation kept when one source file changes?",
+        "Are installations kept when one source file changes?",
         ("L6", "L2", "L3"),
         "context",
         60,

@@ -407,7 +407,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Audit an image as the command line says; return the exit status."""
     usage = parser(
         prog="python -m proving audit",
-        usage="%(prog)s IMAGE [options]",
+        usage="%(prog)s IMAGE|FOLDER [options]",
         description="Measure the guide's checklist on an image of your own. "
         "Nothing is sent anywhere, and secrets that are found are redacted.",
     )

@@ -142,6 +142,11 @@ def find(text: str, how: Building, limits: Limits | None = None) -> Context:
     chosen = own if own_text is not None else ignore_file
     ignore_text = own_text or ""
     if own_text is None and ignore_file.is_file():
+        if not ignore_file.resolve().is_relative_to(folder):
+            raise CouldNotMeasure(
+                f"The .dockerignore of {printable(text)} is a link that leads outside the folder, "
+                "and the engine would not follow it: copy the file itself."
+            )
         ignore_text = _read(ignore_file, limits, "The file .dockerignore")
     return Context(
         name=text,

@@ -49,7 +49,8 @@ _INSTALLS = re.compile(
     r"|npm\s+(?:ci|i|install)\b|yarn(?:\s+install\b|\s*(?:$|[;&|]))|pnpm\s+(?:i|install|fetch)\b"
     r"|bun\s+install|bundle\s+install|gem\s+install|composer\s+install|go\s+mod\s+download"
     r"|cargo\s+fetch|mvnw?\s[^;&|]*dependency:|dotnet\s+restore|mix\s+deps\.get|nuget\s+restore"
-    r"|cpanm?\s|Rscript\s[^;&|]*install)",
+    r"|cpanm?\s|Rscript\s[^;&|]*install|git\s(?:[^;&|]*\s)?clone\b"
+    r"|(?:curl|wget)\s[^;&|]*\b(?:https?|ftp)://)",
 )
 _OWN_PROJECT = re.compile(r"\bpip\S*\s+install\b(?=[^;&|]*\s--no-deps\b)")
 """An installation of the application itself, which fetches nothing else."""
@@ -117,6 +118,16 @@ class Seen:
     def taken(self) -> list[Taken]:
         """What the instructions of the build take of the context."""
         return self.context.dockerfile.taken(self.target)
+
+    @cached_property
+    def runs(self) -> list[Instruction]:
+        """The RUN instructions of the build."""
+        return [
+            one
+            for stage in self.context.dockerfile.needed(self.target)
+            for one in stage.instructions
+            if one.word == "RUN"
+        ]
 
     @cached_property
     def used(self) -> tuple[File, ...]:
@@ -267,19 +278,34 @@ def rebuilt_steps(seen: Seen, subject: Built, progress: Progress) -> Finding:
 def source_file(seen: Seen) -> str:
     """Return a source file of the application, such as its developers edit most; or nothing.
 
-    Of the files that a step takes, those count whose endings are those of source code, and that
-    are neither lists of dependencies nor tests. Most of them are taken by the same steps: of these
-    the one is chosen that lies highest, an entry of the application before others.
+    Of the files that are copied, those count whose endings are those of source code, and that are
+    neither lists of dependencies nor tests, nor scripts that the build runs. Most of them are taken
+    by the same steps: of these the one is chosen that lies highest, an entry of the application
+    before others.
     """
+    copies = [one for one in seen.taken if one.instruction.word != "RUN"]
+    programs = _programs(seen)
     by_steps: dict[tuple[int, ...], list[str]] = {}
     for file in seen.used:
+        steps = tuple(number for number, one in enumerate(copies) if one.takes(file.path))
+        if not steps or posixpath.basename(file.path) in programs:
+            continue
         if junk.is_source(file.path) and junk.kind_of(file.path) is None:
-            steps = tuple(n for n, one in enumerate(seen.taken) if one.takes(file.path))
             by_steps.setdefault(steps, []).append(file.path)
     if not by_steps:
         return ""
     most = max(sorted(by_steps.values(), key=min), key=len)
     return min(most, key=_entry_first)
+
+
+def _programs(seen: Seen) -> set[str]:
+    """Return the names of the programs, and of the scripts for a shell, that the build runs."""
+    return {
+        posixpath.basename(program)
+        for one in seen.runs
+        for line in _CHAIN.split(one.arguments)
+        for program in _program_of(line)
+    }
 
 
 def _entry_first(path: str) -> tuple[int, bool, str]:
@@ -297,7 +323,7 @@ class _Again:
 
     @property
     def installs(self) -> bool:
-        """Whether it installs what is no part of the application.
+        """Whether it installs, or downloads, what is no part of the application.
 
         Its layer tells, where the image has it, or else its command.
         """
@@ -350,7 +376,7 @@ def judged_again(
         return _finding(
             "rebuilt-steps",
             True,
-            f"{figure}, and no installation among them",
+            f"{figure}, and no installation or download among them",
             values=values,
             places=(_told(one.step) for one in again),
         )
@@ -363,9 +389,10 @@ def judged_again(
     return _finding(
         "rebuilt-steps",
         False,
-        f"{figure}, {_number(len(installs), 'installation')} among them "
-        f"({humanize(install_seconds, 's')})",
-        "Copy the list of dependencies alone, install them, and copy the source after that.",
+        f"{figure}; {_number(len(installs), 'of them installs', 'of them install')} or downloads, "
+        f"in {humanize(install_seconds, 's')}",
+        "Copy what the installation needs, such as the list of dependencies, alone and first, and "
+        "the source after it.",
         values=values,
         places=(f"{_told(one.step)}: {humanize(one.step.seconds, 's')}" for one in installs),
         lines=(seen.line(one) for one in [*shown, *copies[:1]]),
@@ -448,12 +475,7 @@ def needless(seen: Seen) -> dict[str, _Needless]:
     What an instruction names itself is meant, and so is what a command of the build works with. A
     private file is one by its content.
     """
-    commands = " ; ".join(
-        one.text
-        for stage in seen.context.dockerfile.needed(seen.target)
-        for one in stage.instructions
-        if one.word == "RUN"
-    )
+    commands = " ; ".join(one.text for one in seen.runs)
     found: dict[str, _Needless] = {}
     for file in seen.used:
         told = junk.kind_of(file.path)

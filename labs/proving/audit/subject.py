@@ -1,4 +1,7 @@
-"""What is audited: an image that the engine has or can pull, or an archive of one in a file."""
+"""What is audited: an image that the engine has or can pull, or an archive of one in a file.
+
+A folder that builds an image is the business of `builds`.
+"""
 
 from __future__ import annotations
 
@@ -139,9 +142,12 @@ def _tag_of(reference: str) -> str | None:
 
 
 def _cannot_have(reference: str, why: str) -> CouldNotMeasure:
+    named = printable(reference)
+    folder = f" The folder of that name is ./{named}." if Path(reference).is_dir() else ""
     return CouldNotMeasure(
-        f"The engine has no image {printable(reference)}, and cannot pull it: {printable(why)}. "
+        f"The engine has no image {named}, and cannot pull it: {printable(why)}. "
         "Name an image that `docker images` lists, or an archive that `docker save` has written."
+        f"{folder}"
     )
 
 
