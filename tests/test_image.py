@@ -139,9 +139,11 @@ def test_a_client_that_takes_too_long_is_ended(monkeypatch, script):
     """With what it has started, which holds on to its output; and by force, if it must be."""
     monkeypatch.setattr(image, "ENDING_SECONDS", 0.3)
     began = time.monotonic()
-    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        with image._ended_after(process, 0.2) as was_ended:
-            process.stdout.read()
+    with (
+        subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, text=True) as process,
+        image._ended_after(process, 0.2) as was_ended,
+    ):
+        process.stdout.read()
 
     assert was_ended.is_set()
     assert process.returncode != 0
@@ -151,9 +153,11 @@ def test_a_client_that_takes_too_long_is_ended(monkeypatch, script):
 def test_a_client_that_is_in_time_is_left_alone():
     """And one without a limit as well."""
     for seconds in (30.0, None):
-        with subprocess.Popen(["true"], stdout=subprocess.PIPE, text=True) as process:
-            with image._ended_after(process, seconds) as was_ended:
-                process.stdout.read()
+        with (
+            subprocess.Popen(["true"], stdout=subprocess.PIPE, text=True) as process,
+            image._ended_after(process, seconds) as was_ended,
+        ):
+            process.stdout.read()
 
         assert not was_ended.is_set()
         assert process.returncode == 0
