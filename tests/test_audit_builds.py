@@ -92,12 +92,12 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 @contextmanager
-def arm(claim: str, name: str, folder: Path, roles: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def arm(claim: str, name: str, folder: Path) -> Iterator[dict[str, Any]]:
     """Make the folder of an arm as its lab has it, and give how it is built."""
     from proving import Lab
 
     dockerfile = IMAGES / claim / name / "Dockerfile"
-    how: dict[str, Any] = {"file": dockerfile, "arguments": dict(roles)}
+    how: dict[str, Any] = {"file": dockerfile}
     with ExitStack() as open_ones:
         if (IMAGES / claim / "context").is_dir():
             _copy(IMAGES / claim / "context", folder)
@@ -109,7 +109,7 @@ def arm(claim: str, name: str, folder: Path, roles: Mapping[str, str]) -> Iterat
                 server.publish("1.0")
             else:
                 server.put_wheels(lab.wheels_of(folder / "requirements.txt"))
-                how["arguments"] |= server.pip_arguments
+                how["arguments"] = server.pip_arguments
             salted = folder / ("packages.sources" if claim == "L5" else "requirements.txt")
             with salted.open("a", encoding="utf-8") as file:
                 file.write(f"# salt {secrets.token_hex(8)}\n")
@@ -137,12 +137,10 @@ def put(folder: Path, files: Mapping[str, bytes | str]) -> Path:
 
 
 @pytest.mark.parametrize(("claim", "name", "expected"), TABLE)
-def test_the_fault_of_an_arm_is_found_and_of_the_good_one_is_not(
-    claim, name, expected, tmp_path, ready
-):
+def test_the_fault_of_an_arm_is_found_and_of_the_good_one_is_not(claim, name, expected, tmp_path):
     """The guide's own bad arms are what people write; its good ones are what it advises."""
     folder = put(tmp_path / "web", {})
-    with arm(claim, name, folder, ready) as how:
+    with arm(claim, name, folder) as how:
         before = snapshot(folder)
         report = audited(folder, **how)
         after = snapshot(folder)

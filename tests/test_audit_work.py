@@ -155,6 +155,24 @@ def test_the_edit_is_what_makes_steps_run_again(web):
     assert MADE[0].images[0].saw == MADE[0].images[1].saw
 
 
+def test_the_guides_bases_are_those_of_the_labs(web, monkeypatch):
+    """By role and public image together: another `PYTHON` is somebody's own."""
+    (web / "Dockerfile").write_text(f"ARG SLIM=debian:13-slim\nARG PYTHON=3.12\n{DOCKERFILE}")
+    asked: list[str] = []
+
+    def ready(_engine: object, roles: list[str]) -> dict[str, Any]:
+        asked.extend(roles)
+        return {role: SimpleNamespace(reference=f"ours/{role}") for role in roles}
+
+    monkeypatch.setattr(builds.bases, "ready", ready)
+    audited(web)
+    audited(web, arguments={"SLIM": "mine"})
+
+    assert ["SLIM"] == asked
+    assert {"SLIM": "ours/SLIM"} == MADE[0].images[0].options["arguments"]
+    assert {"SLIM": "mine"} == MADE[1].images[0].options["arguments"]
+
+
 @pytest.mark.parametrize(
     ("edit", "verdict", "told"),
     [

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .. import bases
 from ..errors import CouldNotMeasure
 from . import context as contexts
 from . import subject as subjects
@@ -57,6 +58,7 @@ class Work:
         self.context, self.how = context, how
         self.tags: list[str] = []
         self._lab, self._root = lab, root
+        self._arguments: dict[str, str] = {}
         self._copied: Copied | None = None
         self._first: Image | None = None
 
@@ -82,6 +84,25 @@ class Work:
             own = self._root / "Dockerfile.dockerignore"
             own.write_text(told.ignore_of_dockerfile, encoding="utf-8")
 
+    def find_bases(self, progress: Progress) -> None:
+        """Have the guide's bases, where an argument names one by its role and its public image.
+
+        Where no registry answers they are those that were built here, as in the guide's labs.
+
+        Raises:
+            BaseImageError: one cannot be had.
+        """
+        defaults = self.context.dockerfile.defaults()
+        roles = [
+            name
+            for name, role in bases.ROLES.items()
+            if defaults.get(name) == role.public and name not in self.how.arguments
+        ]
+        if roles:
+            with progress.task("Finding the bases"):
+                found = bases.ready(self._lab.engine, roles)
+            self._arguments = {name: base.reference for name, base in found.items()}
+
     def build(self, progress: Progress, what: str) -> Image:
         """Build what the copy holds now.
 
@@ -93,7 +114,7 @@ class Work:
             "audit",
             self._root / "context",
             Path("../Dockerfile"),
-            arguments=self.how.arguments,
+            arguments={**self._arguments, **self.how.arguments},
             hosts=self.how.hosts,
             secrets=self.how.secrets,
             target=self.how.target,
@@ -145,6 +166,7 @@ def opened(text: str, how: Building, progress: Progress) -> Iterator[Built]:
     Raises:
         CouldNotMeasure: the folder cannot be built as it is, or would cost too much.
         BuildError: its Dockerfile does not build; the sentence has the last lines of its log.
+        BaseImageError: one of the guide's bases cannot be had.
         EngineError: there is no engine.
     """
     from ..lab import Lab
@@ -156,6 +178,7 @@ def opened(text: str, how: Building, progress: Progress) -> Iterator[Built]:
             lab = made.enter_context(Lab("audit-context"))
         work = Work(lab, root, context, how)
         work.copy(progress)
+        work.find_bases(progress)
         lab.window.enter(context.dockerfile_text)
         made.callback(lambda: lab.window.leave(work.tags))
         image = work.build(progress, f"Building {context.name}")

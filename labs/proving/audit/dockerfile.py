@@ -157,6 +157,11 @@ class Dockerfile:
             elif one.word == "ARG" and name in self._before:
                 values[name] = self._before[name]
 
+    def defaults(self) -> dict[str, str]:
+        """Return the build arguments that are declared with a default, as it is written."""
+        words = (word for one in self.instructions if one.word == "ARG" for word in one.words)
+        return {name: value for name, equals, value in (w.partition("=") for w in words) if equals}
+
     def stage(self, target: str = "") -> Stage | None:
         """Return the stage that is built: the named one, or the last."""
         if not target:
