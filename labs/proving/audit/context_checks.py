@@ -610,31 +610,27 @@ def _updates_apart(layers: _Layers) -> Iterator[tuple[Instruction, Instruction]]
 
 def _removed_later(layers: _Layers) -> Iterator[tuple[Instruction, Instruction, int]]:
     """Give what made files, what removed them later, and the bytes of these."""
+    ever = {path for layer, _ in layers for path in (*layer.whiteouts, *layer.opaque)}
     made: dict[str, tuple[int, int]] = {}
     for number, (layer, one) in enumerate(layers):
         gone: Counter[int] = Counter()
-        for path in _hidden(made, layer):
+        for path in [path for path in made if _is_removed(path, layer)]:
             maker, size = made.pop(path)
             if path not in layer.entries:
                 gone[maker] += size
         for maker, size in gone.items():
             if size > REMOVED_BYTES and one.word == "RUN":
                 yield layers[maker][1], one, size
-        for path, entry in layer.entries.items():
-            if not entry.is_directory:
+        for path, entry in layer.entries.items() if ever else ():
+            if not entry.is_directory and not ever.isdisjoint((path, *_parents(path))):
                 made[path] = (number, entry.size_bytes)
 
 
-def _hidden(made: Mapping[str, object], layer: Changeset) -> list[str]:
-    """Return what a layer removes of the paths below it, with what lies in removed folders."""
-    gone = layer.whiteouts | layer.opaque
-    if not gone:
-        return []
-    return [
-        path
-        for path in made
-        if path in layer.whiteouts or any(parent in gone for parent in _parents(path))
-    ]
+def _is_removed(path: str, layer: Changeset) -> bool:
+    """Tell whether a layer removes a path of those below it, by itself or with a folder."""
+    return path in layer.whiteouts or any(
+        parent in layer.whiteouts or parent in layer.opaque for parent in _parents(path)
+    )
 
 
 def _parents(path: str) -> Iterator[str]:
