@@ -75,14 +75,18 @@ class Work:
         return self._first
 
     def copy(self, progress: Progress) -> None:
-        """Copy the folder, and its Dockerfile beside the copy."""
+        """Copy the folder, and beside the copy its Dockerfile, with an ignore file of its own.
+
+        By that the engine leaves out for itself what it does not want, also where the ignore file
+        leaves out itself.
+        """
         told = self.context
         with progress.task(f"Copying {told.name}") as advance:
             self._copied = contexts.copy(told, self._root / "context", on_bytes=advance)
         (self._root / "Dockerfile").write_text(told.dockerfile_text, encoding="utf-8")
-        if told.ignore_of_dockerfile is not None:
+        if told.ignore_name:
             own = self._root / "Dockerfile.dockerignore"
-            own.write_text(told.ignore_of_dockerfile, encoding="utf-8")
+            own.write_text(told.ignore_text, encoding="utf-8")
 
     def find_bases(self, progress: Progress) -> None:
         """Have the guide's bases, where an argument names one by its role and its public image.

@@ -65,7 +65,7 @@ class Context:
     """A folder that can be built: its Dockerfile, and what its ignore file says.
 
     `name` is the folder as it was named, and `dockerfile_name` the Dockerfile as a report names it.
-    `ignore_of_dockerfile` is the text of an ignore file that only this Dockerfile has.
+    `ignore_name` and `ignore_text` are empty where there is no ignore file.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Context:
     dockerfile: Dockerfile
     ignored: Ignored
     ignore_name: str = ""
-    ignore_of_dockerfile: str | None = None
+    ignore_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,27 +137,35 @@ def find(text: str, how: Building, limits: Limits | None = None) -> Context:
             f"{_shown(file, folder)} has no stage {printable(how.target, 60)!r}. "
             + (f"It has {names}." if names else "None of its stages has a name.")
         )
-    own, ignore_file = file.with_name(f"{file.name}.dockerignore"), folder / ".dockerignore"
-    own_text = _read(own, limits, f"The file {own.name}") if own.is_file() else None
-    chosen = own if own_text is not None else ignore_file
-    ignore_text = own_text or ""
-    if own_text is None and ignore_file.is_file():
-        if not ignore_file.resolve().is_relative_to(folder):
-            raise CouldNotMeasure(
-                f"The .dockerignore of {printable(text)} is a link that leads outside the folder, "
-                "and the engine would not follow it: copy the file itself."
-            )
-        ignore_text = _read(ignore_file, limits, "The file .dockerignore")
+    ignore_file = _ignore_file(text, folder, file)
+    ignore_name = _shown(ignore_file, folder) if ignore_file else ""
+    ignore_text = _read(ignore_file, limits, f"The file {ignore_name}") if ignore_file else ""
     return Context(
         name=text,
         folder=folder,
         dockerfile_name=_shown(file, folder),
         dockerfile_text=told,
         dockerfile=dockerfile,
-        ignored=dockerignore.parse(ignore_text, _shown(chosen, folder)),
-        ignore_name=_shown(chosen, folder) if chosen.is_file() else "",
-        ignore_of_dockerfile=own_text,
+        ignored=dockerignore.parse(ignore_text, ignore_name),
+        ignore_name=ignore_name,
+        ignore_text=ignore_text,
     )
+
+
+def _ignore_file(text: str, folder: Path, dockerfile: Path) -> Path | None:
+    """Return the ignore file of a build: the Dockerfile's own goes before that of the folder."""
+    own = dockerfile.with_name(f"{dockerfile.name}.dockerignore")
+    if own.is_file():
+        return own
+    file = folder / ".dockerignore"
+    if not file.is_file():
+        return None
+    if not file.resolve().is_relative_to(folder):
+        raise CouldNotMeasure(
+            f"The .dockerignore of {printable(text)} is a link that leads outside the folder, "
+            "and the engine would not follow it: copy the file itself."
+        )
+    return file
 
 
 def _shown(file: Path, folder: Path) -> str:
