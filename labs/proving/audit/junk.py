@@ -40,6 +40,8 @@ _INSTALLED_BY: Mapping[str, re.Pattern[str]] = {
     "installed Node packages": re.compile(r"\b(?:npm|yarn|pnpm|bun)\b"),
     "a virtual environment": re.compile(r"\b(?:pip\d*|uv|poetry|pipenv|pdm|venv)\b"),
 }
+_BINARY_KEYS = (b"\x30\x82", b"\xfe\xed\xfe\xed")
+"""How DER (PKCS #8 and #12) and a key store of Java begin."""
 _PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY")
 _SETTING = re.compile(rb"^[ \t]*(?:export[ \t]+)?\w+[ \t]*=[ \t]*[^\s#]", re.MULTILINE)
 
@@ -102,7 +104,7 @@ def is_worked_with(what: str, commands: str) -> bool:
 
 def is_private(what: str, start: bytes) -> bool:
     """Tell by the start of its content whether a file has what its name says."""
-    if what == KEYS and start[:1] not in (b"\x30", b"\xfe"):  # DER, and a Java key store
+    if what == KEYS and not start.startswith(_BINARY_KEYS):
         return _PRIVATE_KEY.search(start) is not None
     if what == SETTINGS:
         return _SETTING.search(start) is not None
