@@ -7,11 +7,15 @@ import socket
 import stat
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from archives import chunks, config, directory, legacy, tar
 from audits import ESCAPE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from proving import buildcache
 from proving.audit import context, context_checks, dockerignore, junk
 from proving.audit.context import Building, Limits
 from proving.audit.context_checks import Seen
@@ -201,6 +205,48 @@ def test_a_source_may_be_a_pattern(source, taken, left):
 def test_variables_that_are_not_known_stay():
     """As do those of the shell."""
     assert "1 2 3 $d " == expanded("$a ${b:-2} ${a:+3} $d ${c:+4}", {"a": "1"})
+
+
+@given(st.text(alphabet=st.sampled_from("FROM RUNCOPYADDas\\`\n #<-='\"[]{}$:/.*!?,EOF0")))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_any_text_is_read_as_a_dockerfile_and_as_an_ignore_file(text):
+    """Whoever wrote it: there is an answer, or a sentence."""
+    found = Dockerfile(f"FROM a\n{text}")
+    for one in found.taken():
+        one.takes("a/b")
+    for stage in found.stages:
+        stage.counted()
+    with suppress(CouldNotMeasure):
+        dockerignore.parse(text).leaves_out("a/b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM a\nRUN " + "[" * 500_000,
+        "FROM a\nCOPY " + "[" * 500_000 + " x",
+        "FROM a\nRUN " + "\\\n" * 300_000 + "x",
+        "FROM a AS s0\n" + "".join(f"FROM s{n} AS s{n + 1}\n" for n in range(1500)),
+        "FROM a\nCOPY " + "*a" * 2000 + "b /x",
+        "FROM a\nRUN <<A <<B <<C\n" * 500,
+    ],
+)
+def test_a_dockerfile_that_means_no_good_takes_no_time(text):
+    """Nor more of Python's stack than there is."""
+    began = time.monotonic()
+    found = Dockerfile(text)
+    for one in found.taken():
+        one.takes("a" * 200)
+    found.stages[-1].chain()
+    buildcache.commands(text)
+
+    assert time.monotonic() - began < 10
+
+
+def test_a_dockerfile_without_end_is_told():
+    """An image cannot have so many layers."""
+    with pytest.raises(CouldNotMeasure, match="instructions: shorten it"):
+        Dockerfile("FROM a\n" + "RUN x\n" * 5000)
 
 
 # Folders that cannot be built

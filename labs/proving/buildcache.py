@@ -127,7 +127,7 @@ def _exec_form(text: str) -> str | None:
     """Return the words of an instruction in exec form, a list in JSON, or None of another one."""
     try:
         words = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return " ".join(str(word) for word in words) if isinstance(words, list) else None
 

@@ -12,12 +12,19 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import islice
+
+from ..errors import CouldNotMeasure
 
 _ESCAPE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"#\s*[a-z]+\s*=", re.IGNORECASE)
 _HEREDOC = re.compile(r"<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:[-+])([^}]*))?\}|(\w+))")
 _LAYERED = ("RUN", "COPY", "ADD", "WORKDIR")
+MOST_INSTRUCTIONS = 2000
+"""More than these are refused: an image has at most 127 layers (Docker's `MaxLayers`)."""
+LONGEST_SOURCE = 4096
+"""No path is longer (Linux's PATH_MAX)."""
 UNKNOWN = "**"
 """What stands for a source that is only known when it is built: any file may be it."""
 
@@ -56,7 +63,7 @@ class Instruction:
         if rest.startswith("["):
             try:
                 listed = json.loads(rest)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return rest.split()
             if isinstance(listed, list):
                 return [str(word) for word in listed]
@@ -120,15 +127,30 @@ class Stage:
 
     def chain(self) -> list[Instruction]:
         """Return all instructions above the base from outside, with those of parent stages."""
-        return [*(self.parent.chain() if self.parent else ()), *self.instructions]
+        return [one for stage in self.line() for one in stage.instructions]
+
+    def line(self) -> list[Stage]:
+        """Return the stages that it stands on, the lowest first, and itself."""
+        found = [self]
+        while (parent := found[-1].parent) is not None:
+            found.append(parent)
+        return found[::-1]
 
 
 class Dockerfile:
-    """What a Dockerfile says, with these build arguments."""
+    """What a Dockerfile says, with these build arguments.
+
+    Raises:
+        CouldNotMeasure: it has far too many instructions.
+    """
 
     def __init__(self, text: str, arguments: Mapping[str, str] | None = None) -> None:
         self._arguments = dict(arguments or {})
-        self.instructions = list(_instructions(text))
+        self.instructions = list(islice(_instructions(text), MOST_INSTRUCTIONS + 1))
+        if len(self.instructions) > MOST_INSTRUCTIONS:
+            raise CouldNotMeasure(
+                f"The Dockerfile has more than {MOST_INSTRUCTIONS} instructions: shorten it."
+            )
         self.stages: list[Stage] = []
         self._before: dict[str, str] = {}
         for one in self.instructions:
@@ -193,15 +215,16 @@ class Dockerfile:
 
     def _taken_by(self, stage: Stage) -> Iterator[Taken]:
         values: dict[str, str] = {}
-        for one in stage.chain():
-            if one.word in ("ARG", "ENV"):
-                self._declare(one, values)
-            if one not in stage.instructions:
-                continue
-            if one.word in ("COPY", "ADD") and "from" not in dict(one.flags):
-                yield Taken(one, tuple(_sources(one.words[:-1], values)))
-            elif one.word == "RUN":
-                yield Taken(one, tuple(_mounted(one)))
+        for below in stage.line():
+            for one in below.instructions:
+                if one.word in ("ARG", "ENV"):
+                    self._declare(one, values)
+                elif below is not stage:
+                    continue
+                elif one.word in ("COPY", "ADD") and "from" not in dict(one.flags):
+                    yield Taken(one, tuple(_sources(one.words[:-1], values)))
+                elif one.word == "RUN":
+                    yield Taken(one, tuple(_mounted(one)))
 
 
 def _sources(words: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
@@ -209,7 +232,7 @@ def _sources(words: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
         if "://" in word or word.startswith(("git@", "<<")):
             continue
         told = expanded(word.strip("'\""), values)
-        yield UNKNOWN if "$" in told else _clean(told)
+        yield UNKNOWN if "$" in told or len(told) > LONGEST_SOURCE else _clean(told)
 
 
 def _clean(path: str) -> str:
