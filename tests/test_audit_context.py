@@ -229,6 +229,8 @@ def test_any_text_is_read_as_a_dockerfile_and_as_an_ignore_file(text):
         "FROM a AS s0\n" + "".join(f"FROM s{n} AS s{n + 1}\n" for n in range(1500)),
         "FROM a\nCOPY " + "*a" * 2000 + "b /x",
         "FROM a\nRUN <<A <<B <<C\n" * 500,
+        "FROM a\nCOPY " + "${a:-" * 50_000 + " x",
+        "FROM a\nENV A=xx\n" + "ENV A=$A$A\n" * 900 + "COPY $A x",
     ],
 )
 def test_a_dockerfile_that_means_no_good_takes_no_time(text):
@@ -583,6 +585,18 @@ def test_an_installation_that_runs_again_is_a_fault(tmp_path, text, ran, verdict
         assert "the source after it" in found.advice
 
 
+def test_a_command_that_means_no_good_takes_no_time(tmp_path):
+    """Each of its words might begin an installation that never comes."""
+    text = "FROM a\nCOPY . .\nRUN " + "apt pip git curl npm " * 10_000 + "\n"
+    folder = put(tmp_path / "w", {"Dockerfile": text, "app.py": ""})
+    seen = seen_of(folder, tmp_path)
+    began = time.monotonic()
+    found = context_checks.judged_again(seen, "app.py", steps_of(text, 0), steps_of(text, 2))
+
+    assert HOLDS is found.verdict
+    assert time.monotonic() - began < 10
+
+
 def test_what_runs_without_an_edit_too_is_not_the_edits_doing(tmp_path):
     """A step that no cache ever answers says nothing of the order."""
     folder = put(tmp_path / "w", {"Dockerfile": BAD, "app.py": ""})
@@ -599,6 +613,7 @@ def test_what_runs_without_an_edit_too_is_not_the_edits_doing(tmp_path):
         ("pip install -r requirements.txt", True),
         ("python3 -m pip install --no-cache-dir flask", True),
         ("pip install .", True),
+        ("/opt/venv/bin/pip install -r /r.txt", True),
         ("pip install --no-deps .", False),
         ("apt-get update && apt-get install -y curl", True),
         ("apt-get -y --no-install-recommends install curl", True),

@@ -36,7 +36,7 @@ class Limits:
 
     paths: int = 500_000
     copied_bytes: int = 8 << 30
-    document_bytes: int = 1 << 20
+    document_bytes: int = 1 << 18
     seconds: float = 300.0
 
 

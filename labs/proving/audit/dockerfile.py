@@ -256,7 +256,10 @@ def _stages_named(stage: Stage) -> Iterator[str]:
 
 
 def expanded(text: str, values: Mapping[str, str]) -> str:
-    """Return a text with its variables replaced, as far as they are known."""
+    """Return a text with its variables replaced, as far as they are known.
+
+    One that is, or would become, longer than any path stays as it is.
+    """
 
     def value(match: re.Match[str]) -> str:
         name, form, other = match[1] or match[4], match[2], match[3] or ""
@@ -266,7 +269,10 @@ def expanded(text: str, values: Mapping[str, str]) -> str:
             return other if values.get(name) else ""
         return values.get(name, match[0])
 
-    return _VARIABLE.sub(value, text)
+    if len(text) > LONGEST_SOURCE:
+        return text
+    told = _VARIABLE.sub(value, text)
+    return told if len(told) <= LONGEST_SOURCE else text
 
 
 def _instructions(text: str) -> Iterator[Instruction]:
