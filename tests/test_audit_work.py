@@ -157,7 +157,9 @@ def test_the_edit_is_what_makes_steps_run_again(web):
 
 def test_the_guides_bases_are_those_of_the_labs(web, monkeypatch):
     """By role and public image together: another `PYTHON` is somebody's own."""
-    (web / "Dockerfile").write_text(f"ARG SLIM=debian:13-slim\nARG PYTHON=3.12\n{DOCKERFILE}")
+    (web / "Dockerfile").write_text(
+        f"ARG SLIM=debian:13-slim\nARG MINIMAL=alpine\nARG PYTHON=3.12\n{DOCKERFILE}"
+    )
     asked: list[str] = []
 
     def ready(_engine: object, roles: list[str]) -> dict[str, Any]:
@@ -168,9 +170,11 @@ def test_the_guides_bases_are_those_of_the_labs(web, monkeypatch):
     audited(web)
     audited(web, arguments={"SLIM": "mine"})
 
-    assert ["SLIM"] == asked
-    assert {"SLIM": "ours/SLIM"} == MADE[0].images[0].options["arguments"]
-    assert {"SLIM": "mine"} == MADE[1].images[0].options["arguments"]
+    assert ["SLIM", "MINIMAL", "MINIMAL"] == asked
+    assert {"SLIM": "ours/SLIM", "MINIMAL": "ours/MINIMAL"} == MADE[0].images[0].options[
+        "arguments"
+    ]
+    assert {"SLIM": "mine", "MINIMAL": "ours/MINIMAL"} == MADE[1].images[0].options["arguments"]
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,8 @@ class Work:
         roles = [
             name
             for name, role in bases.ROLES.items()
-            if defaults.get(name) == role.public and name not in self.how.arguments
+            if role.public in (defaults.get(name), f"{defaults.get(name)}:latest")
+            and name not in self.how.arguments
         ]
         if roles:
             with progress.task("Finding the bases"):
