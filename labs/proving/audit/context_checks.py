@@ -250,7 +250,7 @@ def rebuilt_steps(seen: Seen, subject: Built, progress: Progress) -> Finding:
         return _finding(
             "rebuilt-steps",
             Verdict.NOT_APPLICABLE,
-            "no step takes a source file of the folder",
+            "no step copies a source file of an application",
         )
     if not any(file.path == chosen for file in seen.used):
         return _finding(
