@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+os.environ["PROVING_PROGRESS"] = "none"  # what tests prove is nobody's progress
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

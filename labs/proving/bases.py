@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 import tarfile
@@ -30,6 +31,7 @@ from .spans import span
 from .system import Say, say
 
 if TYPE_CHECKING:
+    from docker.errors import APIError
     from docker.models.images import Image
 
 PULLED = "pulled"
@@ -137,6 +139,26 @@ def ready(engine: Engine, roles: Iterable[str], tell: Say = say) -> dict[str, Ba
         return {role.name: _ready(engine, role, tell) for role in wanted}
 
 
+def on_engine(engine: Engine, name: str) -> Base | None:
+    """Return the base of a role as far as the engine has it, by either road."""
+    role, forced = _role(name), forced_road()
+    ours = None if forced == PULLED else _local(engine, role.tag())
+    if ours is not None:
+        return _built(role, ours)
+    public = None if forced == BUILT else _local(engine, role.public)
+    return None if public is None else _pulled(role, public)
+
+
+def cannot_build(engine: Engine) -> str:
+    """Return why a base cannot be built from packages here; empty where it can."""
+    here, there = architecture(platform.machine().lower()), engine.description.architecture
+    if here != there:
+        return f"the engine is {there} and this machine is {here}"
+    if system.which("mmdebstrap") or system.can_install():
+        return ""
+    return "they are built on Debian and Ubuntu, as root or with sudo"
+
+
 def _role(name: str) -> Role:
     try:
         return ROLES[name]
@@ -222,23 +244,39 @@ def pull(engine: Engine, public: str, tell: Say = say) -> str:
     The registry is asked for the image's digest first: a closed network answers that quickly or
     not at all, while a slow download must not be cut.
     """
-    import requests
     from docker.errors import APIError
 
     if _local(engine, public) is not None:
         return ""
+    if refused := refusal(engine, public):
+        return refused
     try:
-        with closing(engine.connect(timeout_seconds=REGISTRY_SECONDS)) as impatient:
-            impatient.images.get_registry_data(public)
         tell(f"Pulling {public} …")
         for line in engine.docker.api.pull(public, stream=True, decode=True):
             if error := line.get("error"):
                 return disk.sentence(engine) if disk.is_told_in(error) else str(error).rstrip(".")
     except APIError as error:
-        return str(error.explanation or error).strip().rstrip(".")
+        return _told(error)
+    return ""
+
+
+def refusal(engine: Engine, public: str) -> str:
+    """Return why a registry does not give a public image; empty where it has it."""
+    import requests
+    from docker.errors import APIError
+
+    try:
+        with closing(engine.connect(timeout_seconds=REGISTRY_SECONDS)) as impatient:
+            impatient.images.get_registry_data(public)
+    except APIError as error:
+        return _told(error)
     except requests.RequestException as error:
         return f"the registry did not answer ({type(error).__name__})"
     return ""
+
+
+def _told(error: APIError) -> str:
+    return str(error.explanation or error).strip().rstrip(".")
 
 
 def _need_tools(programs: dict[str, str], why: str) -> None:
@@ -254,8 +292,6 @@ def _need_tools(programs: dict[str, str], why: str) -> None:
 
 
 def _need_own_architecture(engine: Engine) -> None:
-    import platform
-
     here, there = architecture(platform.machine().lower()), engine.description.architecture
     if here != there:
         raise EngineError(f"the engine is {there} and this machine is {here}")

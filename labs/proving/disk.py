@@ -63,7 +63,7 @@ def is_full(progress: str) -> bool:
 
 def sentence(engine: Engine) -> str:
     """Return that the engine's disk is full, how much it has where that can be told, and a cure."""
-    root, usage = _data_root(engine)
+    root, usage = data_root(engine)
     told = ["The engine's disk is full."]
     if usage is not None and usage[0] > _PLENTY_BYTES:
         told = [
@@ -78,19 +78,19 @@ def sentence(engine: Engine) -> str:
     return " ".join([*told, CURE])
 
 
-def _data_root(engine: Engine) -> tuple[str, tuple[int, int] | None]:
+def data_root(engine: Engine) -> tuple[str, tuple[int, int] | None]:
     """Return where an engine keeps its data, with the free and all bytes of a disk of ours."""
     root, usage = "", None
     with suppress(Exception):  # an engine without space may not answer: the rest goes on anyway
         info = engine.docker.info()
         root = str(info.get("DockerRootDir") or "")
-        if _is_here(info.get("Name"), info.get("KernelVersion")):
+        if is_here(info.get("Name"), info.get("KernelVersion")):
             found = shutil.disk_usage(root)
             usage = found.free, found.total
     return root, usage
 
 
-def _is_here(name: str | None, kernel: str | None) -> bool:
+def is_here(name: str | None, kernel: str | None) -> bool:
     """Tell whether an engine of this name and kernel shares our file system: a VM's does not."""
     return (name, kernel) == (platform.node(), platform.release())
 
@@ -172,7 +172,7 @@ def _have_garbage_collected(engine: Engine) -> None:
             check=False,
         )
         written = written + 1 if not is_told_in(ended.stdout + ended.stderr) else 0
-        _, usage = _data_root(engine)
+        _, usage = data_root(engine)
         has_room = usage is not None and usage[0] > _ROOM_BYTES
         if written >= _WRITTEN_ENOUGH or (written and has_room):
             return

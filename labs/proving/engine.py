@@ -7,6 +7,7 @@ Engines are looked for in the order in which the docker client itself would find
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import private
-from .errors import EngineError
+from .errors import EngineError, EngineForbidden, NoSuchEngine
 from .system import Say, say
 
 if TYPE_CHECKING:
@@ -209,11 +210,14 @@ def talking_to(engine: Engine) -> Iterator[None]:
         ) from error
 
 
-def find(tell: Say = say, *, start: bool = True) -> Engine:
+def find(tell: Say = say, *, start: bool = True, any_version: bool = False) -> Engine:
     """Return an engine that answers; where none does and `start` allows it, start a private one.
 
     Raises:
+        NoSuchEngine: the environment names one that does not answer.
+        EngineForbidden: there is one, and this user may not use it.
         EngineError: no engine, and no way to one; the sentence says what to do on this platform.
+            Or one that is too old, unless `any_version` will do.
     """
     engine = _found()
     if engine is None:
@@ -227,7 +231,8 @@ def find(tell: Say = say, *, start: bool = True) -> Engine:
             engine = Engine(url, "a private engine, started for the labs")
     if engine is None:
         raise EngineError(f"No container engine answers here. {private.how_to_get_one()}")
-    _check_version(engine)
+    if not any_version:
+        _check_version(engine)
     return engine
 
 
@@ -260,7 +265,7 @@ def _refuse_forbidden_engine() -> None:
     """
     socket = Path("/var/run/docker.sock")
     if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
-        raise EngineError(
+        raise EngineForbidden(
             f"An engine's socket is at {socket}, and you may not use it. Join its group (sudo "
             "usermod -aG docker $USER, then log in again), or run the same command as root."
         )
@@ -276,7 +281,7 @@ def _found() -> Engine | None:
     if chosen:
         engine = Engine(chosen, "the environment variable DOCKER_HOST", tls=_tls_of_environment())
         if not _answers(engine):
-            raise EngineError(
+            raise NoSuchEngine(
                 f"DOCKER_HOST names {chosen}, and no engine answers there. "
                 "Start that engine, or unset DOCKER_HOST to have another one found."
             )
@@ -290,7 +295,7 @@ def _candidates() -> Iterator[Engine]:
     named = os.environ.get("DOCKER_CONTEXT")  # which docker-py does not read
     context = ContextAPI.get_context(named) if named else ContextAPI.get_current_context()
     if named and context is None:
-        raise EngineError(
+        raise NoSuchEngine(
             f"DOCKER_CONTEXT names {named!r}, and there is no such context. "
             "`docker context ls` tells which there are; or unset DOCKER_CONTEXT."
         )
@@ -339,10 +344,15 @@ def _answers(engine: Engine) -> bool:
         return False
 
 
+def is_too_old(api_version: str) -> bool:
+    """Tell whether an engine with this version of the API is older than the labs need."""
+    found = re.match(r"(\d+)\.(\d+)", api_version)
+    return found is None or (int(found[1]), int(found[2])) < OLDEST_API
+
+
 def _check_version(engine: Engine) -> None:
     version = engine.docker.version()
-    api = tuple(int(part) for part in version.get("ApiVersion", "0.0").split(".")[:2])
-    if api < OLDEST_API:
+    if is_too_old(version.get("ApiVersion", "")):
         raise EngineError(
             f"The engine at {engine.url} is {version.get('Version', 'unknown')}; "
             "the labs need Docker 20.10 or newer. Update it, or name another one by DOCKER_HOST."

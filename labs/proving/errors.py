@@ -13,6 +13,14 @@ class EngineError(ProvingError):
     """No container engine could be reached, or it went away."""
 
 
+class NoSuchEngine(EngineError):
+    """An environment variable names an engine that is not there, or does not answer."""
+
+
+class EngineForbidden(EngineError):
+    """An engine is there, and this user may not use it."""
+
+
 class DiskFull(EngineError):
     """A disk has no space left: the engine's, or that of this machine."""
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import workcopy
+from . import my_progress, workcopy
 from .errors import ProvingError
 from .paths import ROOT
 
@@ -103,6 +103,17 @@ def _ready() -> None:
     prepare.ready()
 
 
+def next_port() -> int:
+    """Return the port that the guide would use now, unless it is given one.
+
+    Raises:
+        ProvingError: none of those that it tries is free.
+    """
+    with closing(_listen(None)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
 def _listen(wanted: int | None) -> socket.socket:
     """Take the port before the long preparation starts, and keep it."""
     if wanted is not None:
@@ -150,6 +161,7 @@ def _check(root: Path, listening: socket.socket) -> int:
     from .serve import Place
 
     checks = Checks()
+    os.environ[my_progress.VARIABLE] = my_progress.NONE  # what a check proves is nobody's progress
     with tempfile.TemporaryDirectory(prefix="proving-check-", ignore_cleanup_errors=True) as folder:
         place = Place(root, Path(folder).resolve() / workcopy.FOLDER)
         workcopy.prepare(root, place.work)

@@ -25,6 +25,7 @@ from . import (
     engine,
     leftovers,
     manifests,
+    my_progress,
     node,
     packages,
     registry,
@@ -532,6 +533,10 @@ class Lab:
             "text/plain": show.card_text(claim, record, recorded),
         }
         _display(bundle)
+        if self._is_readers:
+            my_progress.note_claim(
+                claim_id, record["verdict"], record["environment"]["engine_version"]
+            )
         sentence = f"{claim_id} {record['verdict']}. {record['reason']}"
         if record["verdict"] == Verdict.DOES_NOT_HOLD:
             raise ClaimFailed(sentence)
@@ -598,6 +603,14 @@ class Lab:
 
         answer = exercises.check(self, folder)
         _display(exercises.bundle(answer))
+        if self._is_readers and folder != "solution":
+            version = self.engine.description.engine_version
+            my_progress.note_exercise(self.slug, answer.outcome, version)
+
+    @property
+    def _is_readers(self) -> bool:
+        """Whether a reader works here, and no runner of the labs: only theirs is their progress."""
+        return not (self.exchanged or os.environ.get(RUN_VARIABLE))
 
 
 def _built(image: Image) -> Image:

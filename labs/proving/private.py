@@ -196,6 +196,32 @@ def _answers() -> bool:
     return True
 
 
+def stop(tell: Say = say) -> None:
+    """Stop the private engine, and keep its data for the next time.
+
+    Raises:
+        EngineError: it cannot be stopped.
+    """
+    with system.lock(STATE / "lock"):
+        _end()
+    tell(f"Stopped the private engine; its data stay in {STATE}.")
+
+
+def _end() -> None:
+    """End the engine's processes, and remove all that it has had outside of its data."""
+    _end_processes()
+    _remove_network()
+    _unmount()
+    system.run(["rm", "-rf", str(_runtime())], why="stop the private engine", as_root=True)
+
+
+def can_start() -> bool:
+    """Tell whether a private engine can be started here, once its packages are installed."""
+    if not sys.platform.startswith("linux") or system.elevation() is None:
+        return False
+    return not missing_packages() or system.can_install()
+
+
 def erase(tell: Say = say) -> bool:
     """Stop the private engine and erase its data; return whether there was anything to erase.
 
@@ -212,11 +238,8 @@ def erase(tell: Say = say) -> bool:
     with system.lock(STATE / "lock"):
         if _answers():
             _remove_containers()
-        _end_processes()
-        _remove_network()
-        _unmount()
-        for folder in (_runtime(), STATE):
-            system.run(["rm", "-rf", str(folder)], why="erase the private engine", as_root=True)
+        _end()
+        system.run(["rm", "-rf", str(STATE)], why="erase the private engine", as_root=True)
     tell("Stopped the private engine and erased its data.")
     return True
 

@@ -16,6 +16,7 @@ import socket
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,10 +29,15 @@ from tornado import httpserver, web
 from traitlets.config import Config
 
 from . import workcopy
+from .errors import ProvingError
 
 SITE_FOLDER = "proving_site_folder"
 """The key of the server's `tornado_settings` that names the folder of the built site."""
 
+PROGRESS_PAGE = "guide/my-progress.html"
+"""The site's page that this server fills in with the reader's progress."""
+
+_PROGRESS = re.compile("<!-- my progress -->.*?<!-- / -->", re.DOTALL)
 _SETTLE_SECONDS = 3.0
 _SHUTDOWN_SECONDS = 10.0
 _STOP_SECONDS = 15.0
@@ -265,6 +271,31 @@ class OpenLabHandler(_SitePage):
         self.redirect(url_path_join(self.base_url, "lab/tree", quote(notebook)))
 
 
+class ProgressHandler(_SitePage):
+    """The page of the reader's progress: the site's own, with what is kept on this machine."""
+
+    @web.authenticated
+    @authorized
+    def get(self) -> None:
+        """Answer with the page; 404 where the site has none."""
+        page = Path(self.settings[SITE_FOLDER]) / PROGRESS_PAGE
+        if not page.is_file():
+            raise web.HTTPError(404)
+        self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")
+        told = _progress(self.prefix)
+        self.finish(_PROGRESS.sub(lambda _: told, page.read_text("utf-8"), count=1))
+
+
+def _progress(prefix: str) -> str:
+    from . import my_progress, my_progress_told
+
+    try:
+        return my_progress_told.html(my_progress.read(), lambda path: f"{prefix}{path}")
+    except ProvingError as error:
+        return f"<p>{escape(str(error))}</p>"
+
+
 def _at_any_depth(page: str, prefix: str) -> str:
     """Make the links of a page at the site's root work from any address below it."""
     page = re.sub(rf'\b(href|src)="/(?!/|{re.escape(prefix[1:])})', rf'\1="{prefix}', page)
@@ -284,6 +315,7 @@ def _load_jupyter_server_extension(server: ServerApp) -> None:
         [
             (site, web.RedirectHandler, {"url": f"{site}/", "permanent": False}),
             (rf"{site}/open/(\d\d-[a-z0-9-]+)\.html", OpenLabHandler),
+            (f"{site}/{re.escape(PROGRESS_PAGE)}", ProgressHandler),
             (rf"{site}/(.*)", SiteHandler, {"path": folder, "default_filename": "index.html"}),
         ],
     )

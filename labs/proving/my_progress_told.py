@@ -1,0 +1,214 @@
+"""The reader's progress told: on a terminal, in a notebook, and on the guide's own server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from . import claims
+from .audit.telling import page_of, title_of
+from .audit.text import printable
+from .claims import Claim, Verdict
+from .my_progress import Entry, Progress, file
+from .paths import LABS
+from .show import SYMBOLS, date_text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+NOT_TRIED = "not tried yet"
+_EXERCISES = {"passed": "●", "not yet": "◐", "failed": "▲", NOT_TRIED: "○"}
+_WIDTH = 12
+
+Link = Callable[[str], str]
+"""Makes an address of a path on the site, such as `chapters/04-layer-size.html`."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """How a chapter stands: each claim that its lab proves, and each exercise, by its id."""
+
+    slug: str
+    claims: Mapping[str, Entry | None]
+    exercises: Mapping[str, Entry | None]
+
+    @property
+    def proved(self) -> int:
+        """How many of its claims were proved here, ever."""
+        return _done(self.claims)
+
+    @property
+    def passed(self) -> int:
+        """How many of its exercises were passed here, ever."""
+        return _done(self.exercises)
+
+    @property
+    def last_at(self) -> str:
+        """When something of it was run last; empty where nothing was."""
+        entries = [*self.claims.values(), *self.exercises.values()]
+        return max((entry.last_at for entry in entries if entry), default="")
+
+
+def _done(entries: Mapping[str, Entry | None]) -> int:
+    return sum(bool(entry and entry.done_at) for entry in entries.values())
+
+
+def chapters(progress: Progress) -> list[Chapter]:
+    """Return how every chapter that has a lab stands, in the guide's order."""
+    proved: dict[str, list[Claim]] = {}
+    for claim in claims.load().values():
+        if claim.proved_by_a_lab:
+            proved.setdefault(claim.chapter, []).append(claim)
+    return [
+        Chapter(
+            slug,
+            {claim.id: progress.claims.get(claim.id) for claim in listed},
+            {name: progress.exercises.get(name) for name in _exercises_of(slug)},
+        )
+        for slug, listed in proved.items()
+    ]
+
+
+def _exercises_of(slug: str) -> list[str]:
+    number = slug.partition("-")[0]
+    folders = sorted((LABS / "exercises").glob(f"{number}-*"))
+    return [folder.name for folder in folders if folder.is_dir()]
+
+
+def claim_text(entry: Entry | None) -> str:
+    """Return how a claim stands, in words and with its symbol."""
+    if entry is None:
+        return f"○ {NOT_TRIED}"
+    if entry.done_at:
+        return f"{SYMBOLS[Verdict.HOLDS]} proved"
+    return f"{SYMBOLS[Verdict(entry.outcome)]} {entry.outcome}"
+
+
+def exercise_text(entry: Entry | None) -> str:
+    """Return how an exercise stands, in words and with its symbol."""
+    outcome = NOT_TRIED if entry is None else "passed" if entry.done_at else entry.outcome
+    return f"{_EXERCISES[outcome]} {outcome}"
+
+
+def summary(told: list[Chapter]) -> str:
+    """Return the sum of all chapters in a sentence."""
+    claims_told = f"{sum(one.proved for one in told)} of {sum(len(one.claims) for one in told)}"
+    passed = f"{sum(one.passed for one in told)} of {sum(len(one.exercises) for one in told)}"
+    return f"{claims_told} claims proved and {passed} exercises passed on this machine."
+
+
+def where_text(progress: Progress) -> str:
+    """Return where the progress is kept, and what is the matter with it."""
+    path = file()
+    if path is None:
+        return "Nothing is kept: PROVING_PROGRESS is none."
+    lost = f" {progress.damaged} lines of it could not be read." if progress.damaged else ""
+    return f"Kept in {path}, on this machine alone.{lost}"
+
+
+def report(progress: Progress) -> RenderableType:
+    """Return the progress, for a console of `rich`."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    told = chapters(progress)
+    grid = Table.grid(padding=(0, 2))
+    for title in ("Chapter", "Claims", "", "Exercises"):
+        grid.add_column(Text(title), overflow="fold", no_wrap=title == "Claims")
+    for chapter in told:
+        grid.add_row(
+            Text(title_of(chapter.slug)),
+            Text(_bar(chapter.proved, len(chapter.claims)), style="cyan"),
+            Text(f"{chapter.proved} of {len(chapter.claims)}"),
+            Text("\n".join(exercise_text(one) for one in chapter.exercises.values())),
+        )
+    name = f" of {printable(progress.name)}" if progress.name else ""
+    parts: list[RenderableType] = [
+        Text(f"Progress{name}", style="bold"),
+        Text(),
+        Padding(grid, (0, 0, 0, 1)),
+        Text(),
+        Text(summary(told)),
+    ]
+    if progress.preflight:
+        parts.append(Text(f"Preflight: {progress.preflight}, {date_text(progress.preflight_at)}."))
+    parts.append(Text(where_text(progress), style="dim"))
+    return Group(*parts)
+
+
+def _bar(done: int, of: int) -> str:
+    filled = round(_WIDTH * done / of) if of else 0
+    return "▰" * filled + "▱" * (_WIDTH - filled)
+
+
+def html(progress: Progress, link: Link) -> str:
+    """Return the progress as HTML that reads well without a style sheet: a table and a sentence."""
+    told = chapters(progress)
+    name = f" of {escape(printable(progress.name))}" if progress.name else ""
+    rows = "\n".join(_row(chapter, link) for chapter in told)
+    preflight = ""
+    if progress.preflight:
+        day = date_text(progress.preflight_at)
+        preflight = f"<p>Preflight: <code>{escape(progress.preflight)}</code>, {day}.</p>"
+    return (
+        '<div class="pg-card pg-progress"><table>\n'
+        f"<caption><strong>Progress{name}</strong> · {escape(summary(told))}</caption>\n"
+        '<thead><tr><th scope="col">Chapter</th><th scope="col">Claims proved</th>'
+        '<th scope="col">Exercises</th></tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody></table>\n"
+        f'{preflight}<p class="pg-what">{escape(where_text(progress))}</p></div>'
+    )
+
+
+def _row(chapter: Chapter, link: Link) -> str:
+    title = escape(title_of(chapter.slug))
+    of = len(chapter.claims)
+    listed = " ".join(_claim(name, entry, link) for name, entry in chapter.claims.items())
+    exercises = "<br>".join(escape(exercise_text(one)) for one in chapter.exercises.values())
+    day = (
+        f'<br><span class="pg-what">{date_text(chapter.last_at)}</span>' if chapter.last_at else ""
+    )
+    return (
+        f'<tr><th scope="row"><a href="{link(f"chapters/{chapter.slug}.html")}">{title}</a>{day}'
+        f'</th><td>{chapter.proved} of {of} <meter min="0" max="{of}" value="{chapter.proved}">'
+        f'{chapter.proved} of {of}</meter><span class="pg-what">{listed}</span></td>'
+        f"<td>{exercises}</td></tr>"
+    )
+
+
+def _claim(name: str, entry: Entry | None, link: Link) -> str:
+    told = claim_text(entry)
+    return (
+        f'<a href="{link(page_of(name))}" title="{escape(told)}" '
+        f'aria-label="{name}: {escape(told[2:])}">{told[0]}&nbsp;{name}</a>'
+    )
+
+
+def show(progress: Progress) -> None:
+    """Display the progress in a notebook; print it anywhere else."""
+    from .audit.scorecard import console
+
+    shell = None
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        pass
+    else:
+        shell = get_ipython()
+    if shell is None:
+        console().print(report(progress))
+        return
+    from IPython.display import display
+
+    screen = console(width=80)
+    with screen.capture() as captured:
+        screen.print(report(progress))
+    address = "/site/{}".format
+    display(
+        {"text/html": html(progress, address), "text/plain": captured.get()},
+        raw=True,
+    )

@@ -1,0 +1,1 @@
+"""The preflight: whether this machine can run the labs, tried on one image."""
