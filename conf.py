@@ -30,6 +30,7 @@ extensions = [
 ]
 include_patterns = ["index.md", "404.md", "chapters/*.md", "guide/*.md", "labs/*.ipynb"]
 exclude_patterns = ["_build", "work", ".*", "labs/proving", "labs/images", "labs/exercises"]
+exclude_patterns += ["labs/my-progress.ipynb"]  # it shows what only a reader's own machine has
 
 # -- Notebooks and MyST ------------------------------------------------------
 

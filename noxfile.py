@@ -98,10 +98,27 @@ def guide(session: nox.Session) -> None:
 @nox.session(default=False)
 def audit(session: nox.Session) -> None:
     """Measure the guide's checklist on an image or a folder of yours: `-- IMAGE`, `-- --help`."""
+    _program(session, "audit")
+
+
+@nox.session(default=False)
+def preflight(session: nox.Session) -> None:
+    """Tell whether this machine can run the labs, by one image; `-- --decode CODE`, `--json`."""
+    _program(session, "preflight")
+
+
+@nox.session(default=False)
+def progress(session: nox.Session) -> None:
+    """Show what you have proved and passed on this machine; `-- --export FILE`."""
+    _program(session, "progress")
+
+
+def _program(session: nox.Session, name: str) -> None:
+    """Run a program of the guide's that has exit statuses of its own."""
     _prepare(session)
     status = _Status()
     quiet = {"log": False, "stderr": sys.stderr}  # options may hold secrets; stdout has the report
-    _python(session, "proving", "audit", *session.posargs, success_codes=status, **quiet)
+    _python(session, "proving", name, *session.posargs, success_codes=status, **quiet)
     if status.seen:
         sys.exit(status.seen)
 

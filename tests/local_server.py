@@ -69,6 +69,10 @@ def make_guide(root: Path) -> Path:
     (site / "404.html").write_text(
         '<html><head><title>Not here</title></head><a href="/index.html">', "utf-8"
     )
+    (site / "guide").mkdir()
+    (site / "guide" / "my-progress.html").write_text(
+        "<h1>Mine</h1><!-- my progress --><p>stands alone</p><!-- / --><p>more</p>", "utf-8"
+    )
     (site / "_static" / "guide.css").write_text("p {}", "utf-8")
     (site / ".buildinfo").write_text("hidden", "utf-8")
     (root / "_build" / "secret.txt").write_text("outside of the site", "utf-8")
@@ -98,7 +102,9 @@ def command(root: Path, *options: str) -> list[str]:
 def environment(home: Path) -> dict[str, str]:
     """Return the environment for it, with a home in which a test sees what was written."""
     home.mkdir(exist_ok=True)
-    return {**os.environ, "PYTHONPATH": str(LABS), "HOME": str(home)}
+    progress = str(home.with_name("progress.jsonl"))
+    labs = {"PYTHONPATH": str(LABS), "PROVING_PROGRESS": progress}
+    return {**os.environ, **labs, "HOME": str(home)}
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 from local_server import LAB, Guide, make_guide, served
+from proving import my_progress
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,24 @@ def test_rebuilt_page_is_seen_at_once(guide: Guide, reader: httpx.Client) -> Non
     assert "no-cache" in first.headers["cache-control"]
     assert [unchanged.status_code, changed.status_code] == [304, 200]
     assert changed.text == "two"
+
+
+def test_progress_is_filled_in_at_every_request(
+    guide: Guide, reader: httpx.Client, stranger: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For who has the token; the rest of the page stays."""
+    monkeypatch.setenv(my_progress.VARIABLE, str(guide.root.parent / "progress.jsonl"))
+    page = "/site/guide/my-progress.html"
+    first = reader.get(page)
+    my_progress.note_claim("P3", "holds", "26.1.5")
+    second = reader.get(page)
+
+    assert (200, "no-store") == (first.status_code, first.headers["cache-control"])
+    assert first.text.startswith("<h1>Mine</h1><div")
+    assert first.text.endswith("<p>more</p>")
+    assert "stands alone" not in first.text
+    assert ("P3: not tried yet" in first.text, "P3: proved" in second.text) == (True, True)
+    assert 302 == stranger.get(page).status_code
 
 
 def test_page_runs_its_own_scripts(reader: httpx.Client) -> None:
