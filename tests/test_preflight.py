@@ -641,6 +641,20 @@ def test_a_private_engine_is_started_on_request_and_stopped(monkeypatch, url):
     assert (["started", "stopped"] if url == private.url() else ["started"]) == done
 
 
+def test_a_private_engine_that_does_not_start(monkeypatch):
+    """Or that somebody does not want started: there is none then, and the sentence says why."""
+
+    def find(**options: Any) -> Engine:
+        raise EngineError("None." if options else "The private engine did not start.")
+
+    monkeypatch.setattr(engines, "find", find)
+    monkeypatch.setattr(private, "can_start", lambda: True)
+    found = facts.gather(lambda _: None, start=True)
+
+    assert "none" == answers(found)["engine"]
+    assert "did not start" in judge(found).findings[0].found
+
+
 @pytest.mark.parametrize(
     ("variables", "flavour", "cgroup", "k3s", "node", "outcome"),
     [

@@ -124,7 +124,7 @@ def report(progress: Progress) -> RenderableType:
             Text(title_of(chapter.slug)),
             Text(_bar(chapter.proved, len(chapter.claims)), style="cyan"),
             Text(f"{chapter.proved} of {len(chapter.claims)}"),
-            Text("\n".join(exercise_text(one) for one in chapter.exercises.values())),
+            Text("\n".join(map(exercise_text, chapter.exercises.values()))),
         )
     name = f" of {printable(progress.name)}" if progress.name else ""
     parts: list[RenderableType] = [
@@ -207,8 +207,9 @@ def show(progress: Progress) -> None:
     screen = console(width=80)
     with screen.capture() as captured:
         screen.print(report(progress))
-    address = "/site/{}".format
-    display(
-        {"text/html": html(progress, address), "text/plain": captured.get()},
-        raw=True,
-    )
+    display({"text/html": html(progress, _notebook), "text/plain": captured.get()}, raw=True)
+
+
+def _notebook(path: str) -> str:
+    """Return the notebook beside this one in which the claims of a chapter's page are proved."""
+    return path.removeprefix("chapters/").partition(".html")[0] + ".ipynb"

@@ -130,9 +130,10 @@ _MORE_DISK = {
     "": "`docker system df` tells what holds the engine's space, `docker builder prune` empties "
     "the build cache, and `nox -s clean` removes all that is the guide's.",
 }
+_KUBECONFIG = "PROVING_KUBECONFIG=~/.kube/config"
 _CLUSTER = (
     "Name a cluster of your own, of kind, minikube or Docker Desktop for example: export "
-    "PROVING_KUBECONFIG=~/.kube/config."
+    f"{_KUBECONFIG}."
 )
 _RESTART = {
     "docker-desktop": "Quit Docker Desktop and start it again.",
@@ -321,8 +322,8 @@ CHECKS: tuple[Check, ...] = (
             "No browser opens here.",
             {
                 "wsl": "Open the address that the guide prints in a browser of Windows.",
-                "": "On the machine in front of you: ssh -L 8888:127.0.0.1:8888 THIS-MACHINE, then "
-                "open the address that the guide prints.",
+                "": "On the machine in front of you: ssh -L PORT:127.0.0.1:PORT THIS-MACHINE, with "
+                "the port of the address that the guide prints, and open that address.",
             },
         ),
     ),
@@ -398,7 +399,7 @@ CHECKS: tuple[Check, ...] = (
             "The guide's own node is built at the first run, from packages and sources.",
             {
                 "": "Run `nox -s labs -- K1` once before the day: the build takes six minutes "
-                f"or more. Or: {_CLUSTER}"
+                f"or more. Or name a cluster of your own: export {_KUBECONFIG}."
             },
         ),
         Outcome(

@@ -194,9 +194,12 @@ def gather(show: Say, *, start: bool) -> Facts:
     facts = _this_machine()
     show("Looking for an engine")
     facts, engine = _find_engine(facts)
-    if engine is None and facts.fault in ("startable", "none") and start:
+    if facts.fault == "startable" and start:
         show("Starting a private engine")
-        engine = engines.find()
+        try:
+            engine = engines.find()
+        except EngineError as error:
+            return replace(facts, fault="none", fault_told=str(error))
         try:
             return _on_engine(replace(facts, fault="", fault_told=""), engine, show, build=True)
         finally:

@@ -109,7 +109,7 @@ def _engine(facts: Facts) -> Told:
         return facts.fault, facts.fault_told
     if facts.engine is None:
         return NOT_CHECKED, ""
-    return "answers", f"{facts.engine.name}, found by {facts.engine.found}."
+    return "answers", f"{facts.engine.name} · {facts.engine.found}."
 
 
 def _version(_: Facts, engine: EngineFacts) -> Told:

@@ -29,7 +29,12 @@ LONGEST = 400
 """How many characters of a line are shown; a builder's last lines are several of these."""
 
 SYMBOLS = {Level.GREEN: "●", Level.AMBER: "◐", Level.RED: "▲", Level.NOT_CHECKED: "○"}
-STYLES = {Level.GREEN: "green", Level.AMBER: "yellow", Level.RED: "bold red", Level.NOT_CHECKED: ""}
+STYLES = {
+    Level.GREEN: "green",
+    Level.AMBER: "yellow",
+    Level.RED: "bold red",
+    Level.NOT_CHECKED: "dim",
+}
 
 SENTENCES = {
     Level.GREEN: "This machine is ready: all of it works.",
