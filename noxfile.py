@@ -181,7 +181,7 @@ def _prepare(session: nox.Session) -> None:
     requirements = HERE / "requirements.txt"
     wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
     stamp = SHARED / "made-of"
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - the requirements would end in a traceback
         session.error("This is Python {}.{}; you need 3.11 or newer.".format(*sys.version_info))
     if not os.access(HERE, os.W_OK) or (SHARED.exists() and not os.access(SHARED, os.W_OK)):
         session.error(f"{SHARED} cannot be written: another user, root perhaps, has made it.")

@@ -23,9 +23,9 @@ FOLDERS = (LABS / "images", LABS / "exercises")
 def main() -> int:
     """Clean up and say what was removed; return the exit status.
 
-    Public images that were pulled stay, since other work on the machine may use them, and so
-    do the working copy with the reader's own edits, and their progress. Of the build cache, what our Dockerfiles'
-    commands have made goes, unless somebody else's command needs it.
+    Public images that were pulled stay, since other work on the machine may use them, and so do
+    the working copy with the reader's own edits, and their progress. Of the build cache, what our
+    Dockerfiles' commands have made goes, unless somebody else's command needs it.
     """
     try:
         found = _engine()
