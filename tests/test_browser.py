@@ -14,6 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, sync_playwright
 from proving import browser as browsers
 from proving import claims
+from proving.serve import PROGRESS_PAGE, with_progress
 
 pytestmark = pytest.mark.browser
 
@@ -41,6 +42,8 @@ PAGES = [
     "guide/how-to-run.html",
     "guide/trainers.html",
     "guide/trainers-labs.html",
+    "guide/workshop-participants.html",
+    PROGRESS_PAGE,
     "open/09-process-management.html",
 ]
 PHONE = {"width": 360, "height": 740}
@@ -52,6 +55,17 @@ class Quiet(SimpleHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def do_GET(self):
+        if not self.path.endswith(PROGRESS_PAGE):
+            super().do_GET()
+            return
+        page = with_progress((SITE / PROGRESS_PAGE).read_text("utf-8"), "/site/").encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
 
     def send_error(self, code, *_):
         page = (SITE / "404.html").read_bytes()

@@ -24,6 +24,8 @@ from proving import engine as engines
 from proving.errors import BaseImageError, BuildError, ContainerError, ProvingError
 from proving.lab import Lab
 from proving.paths import LABS
+from proving.preflight import facts
+from proving.preflight.judge import judge
 
 pytestmark = pytest.mark.engine
 
@@ -204,3 +206,34 @@ def test_the_runner_of_the_labs_on_a_full_disk(small, lab):
     assert 1 == proved.returncode
     assert [] == told(ProvingError(proved.stdout), "could not be measured", *CURE)
     assert "Traceback" not in proved.stdout + proved.stderr
+
+
+def test_a_preflight_on_a_small_disk(small, lab, monkeypatch):
+    """It is red for the disk, and the image that is tried works as long as it fits."""
+    monkeypatch.setenv("PROVING_BASES", "build")  # no registry is asked
+    monkeypatch.setenv("PROVING_CLUSTER", "none")
+    roomy = answers()
+    with small.filled(0):
+        full = answers()
+
+    assert ("full", "works") == (roomy["disk"], roomy["trial"])
+    assert ("full", "no-build") == (full["disk"], full["trial"])
+
+
+def answers() -> dict[str, str]:
+    """Return what a preflight of this machine says, by check."""
+    found = judge(facts.gather(lambda _: None, start=False)).findings
+    return {one.check.id: one.outcome.id for one in found}
+
+
+def test_a_private_engine_that_is_stopped_keeps_its_data(small):
+    """Nothing of it runs, and started again it has the images that it had."""
+    before = leftovers.inventory(small.engine.docker).images
+    private.stop(lambda _: None)
+    running, bridge = private._processes(), Path(f"/sys/class/net/{private._bridge()}").exists()
+    socket = private.socket().exists()
+    again = engines.Engine(private.start(), "a test")
+
+    assert ([], False, False) == (running, bridge, socket)
+    assert before
+    assert before == leftovers.inventory(again.docker).images

@@ -211,7 +211,7 @@ def _end() -> None:
     """End the engine's processes, and remove all that it has had outside of its data."""
     _end_processes()
     _remove_network()
-    _unmount()
+    _unmount(f"{STATE / 'data'}/", f"{_runtime()}/")
     system.run(["rm", "-rf", str(_runtime())], why="stop the private engine", as_root=True)
 
 
@@ -239,6 +239,7 @@ def erase(tell: Say = say) -> bool:
         if _answers():
             _remove_containers()
         _end()
+        _unmount(f"{STATE}/")
         system.run(["rm", "-rf", str(STATE)], why="erase the private engine", as_root=True)
     tell("Stopped the private engine and erased its data.")
     return True
@@ -295,9 +296,8 @@ def _end_processes() -> None:
         psutil.wait_procs(alive, timeout=seconds)
 
 
-def _unmount() -> None:
-    """Unmount what an engine that was killed has left mounted below its folders."""
-    folders = (f"{STATE}/", f"{_runtime()}/")
+def _unmount(*folders: str) -> None:
+    """Unmount what an engine that was killed has left mounted below these folders."""
     mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
     for mount in reversed([line.split()[1] for line in mounts]):
         if mount.startswith(folders):

@@ -283,17 +283,18 @@ class ProgressHandler(_SitePage):
             raise web.HTTPError(404)
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
-        told = _progress(self.prefix)
-        self.finish(_PROGRESS.sub(lambda _: told, page.read_text("utf-8"), count=1))
+        self.finish(with_progress(page.read_text("utf-8"), self.prefix))
 
 
-def _progress(prefix: str) -> str:
+def with_progress(page: str, prefix: str) -> str:
+    """Return the page of the progress with what is kept on this machine filled in."""
     from . import my_progress, my_progress_told
 
     try:
-        return my_progress_told.html(my_progress.read(), lambda path: f"{prefix}{path}")
+        told = my_progress_told.html(my_progress.read(), lambda path: f"{prefix}{path}")
     except ProvingError as error:
-        return f"<p>{escape(str(error))}</p>"
+        told = f"<p>{escape(str(error))}</p>"
+    return _PROGRESS.sub(lambda _: told, page, count=1)
 
 
 def _at_any_depth(page: str, prefix: str) -> str:
