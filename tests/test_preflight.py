@@ -8,6 +8,7 @@ import io
 import itertools
 import json
 import os
+import re
 import socket
 import socketserver
 import threading
@@ -27,6 +28,7 @@ from proving import engine as engines
 from proving.audit.scorecard import console
 from proving.engine import Engine
 from proving.errors import EngineError, EngineForbidden, ProvingError
+from proving.paths import ROOT
 from proving.preflight import catalogue, command, facts, tell
 from proving.preflight.catalogue import CHECKS, FLAVOURS, SYSTEMS, Level
 from proving.preflight.code import ALPHABET, decode, encode
@@ -352,6 +354,23 @@ def test_what_an_engine_says_steers_no_terminal():
     console(screen, width=100).print(tell.report(judge(on(version="\x1b[31m1")), 2.0))
 
     assert "\x1b" not in screen.getvalue()
+
+
+def test_what_was_not_made_for_one_reason_is_told_once():
+    """Ten lines that say the same would hide the one that says why."""
+    screen = io.StringIO()
+    console(screen, width=100).print(tell.report(judge(lacking("none")), 2.0))
+
+    assert 1 == screen.getvalue().count("There is no engine to ask.")
+    assert "10 checks" in screen.getvalue()
+
+
+def test_the_guide_shows_a_code_that_is_one():
+    """And not one that somebody made up."""
+    page = (ROOT / "guide" / "workshop-participants.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"`([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})`", page)
+
+    assert set(answers(READY)) == set(decode(code).outcomes)
 
 
 # -- the command -------------------------------------------------------------

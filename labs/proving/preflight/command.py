@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -118,7 +119,10 @@ def _decode(codes: Sequence[str], *, as_json: bool) -> int:
 def _print(what: RenderableType) -> None:
     from ..audit.scorecard import console
 
-    console(sys.stdout).print(what)
+    screen = console(sys.stdout)
+    with screen.capture() as captured:
+        screen.print(what)
+    print(re.sub(" +$", "", captured.get(), flags=re.MULTILINE), end="")
 
 
 @contextmanager

@@ -50,11 +50,24 @@ def table(findings: Iterable[Finding]) -> Table:
     grid.add_column(min_width=13, no_wrap=True)
     grid.add_column(min_width=10, max_width=16)
     grid.add_column(overflow="fold", ratio=1)
-    for finding in findings:
-        style = STYLES[finding.level]
-        level = Text(f"{SYMBOLS[finding.level]} {finding.level}", style=style)
-        grid.add_row(level, Text(finding.check.title, style="bold"), _told(finding))
+    for same in _together(findings):
+        finding = same[0]
+        level = Text(f"{SYMBOLS[finding.level]} {finding.level}", style=STYLES[finding.level])
+        title = finding.check.title if len(same) == 1 else f"{len(same)} checks"
+        told = _told(finding)
+        if len(same) > 1:
+            told.append(f"\n{', '.join(one.check.title for one in same)}", style="dim")
+        grid.add_row(level, Text(title, style="bold"), told)
     return grid
+
+
+def _together(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Return the findings, those together that were not made for the same reason."""
+    rows: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        alone = "" if finding.level is Level.NOT_CHECKED else finding.check.id
+        rows.setdefault((alone, finding.found), []).append(finding)
+    return list(rows.values())
 
 
 def _told(finding: Finding) -> Text:
