@@ -10,12 +10,13 @@ from pathlib import Path
 
 from . import my_progress
 from .errors import ProvingError
-from .system import say
+from .system import print_anything, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit status, 1 where it could not be done."""
     options = _options(arguments)
+    print_anything()
     try:
         _do(options)
     except ProvingError as error:

@@ -22,6 +22,13 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
+def print_anything() -> None:
+    """Have standard output and error show what their encoding lacks by its code, and not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def elevation() -> list[str] | None:
     """Return the words that make a command run as root, or None where there is no way to."""
     if not hasattr(os, "geteuid"):

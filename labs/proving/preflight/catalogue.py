@@ -94,7 +94,8 @@ _INSTALL = {
     f"https://docs.docker.com/engine/install/; {_AGAIN}. As root or with sudo, the guide starts "
     "a private engine by itself.",
     "fedora": "Install one: sudo dnf install moby-engine docker-buildx, start it by sudo systemctl "
-    f"enable --now docker; {_AGAIN}. Podman alone does not do: it has no BuildKit.",
+    "enable --now docker; on RHEL follow https://docs.docker.com/engine/install/rhel/; "
+    f"{_AGAIN}. Podman alone does not do: it has no BuildKit.",
     "macos": f"Install Docker Desktop or colima, and start it; {_AGAIN}.",
     "wsl": "Install Docker Desktop for Windows and switch on its WSL integration for this "
     f"distribution, or install docker.io within it; {_AGAIN}.",
@@ -350,7 +351,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     _check(
         "trial",
-        "One image, tried",
+        "Trial",
         Outcome("works", Level.GREEN, "An image was built, run, asked and stopped."),
         Outcome(
             "slow",
@@ -389,7 +390,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     _check(
         "cluster",
-        "A cluster",
+        "Cluster",
         Outcome("named", Level.GREEN, "The cluster that you name answers."),
         Outcome("k3s", Level.GREEN, "K3s is to be had, and runs in a container."),
         Outcome("node", Level.GREEN, "The image of the guide's own node is on the engine."),

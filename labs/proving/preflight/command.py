@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..errors import ProvingError
-from ..system import Say, say
+from ..system import Say, print_anything, say
 from .catalogue import Level
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None, gather: Gather | None = None) -
     `gather` finds the facts; without it, they are those of this machine.
     """
     options = _options(arguments)
+    print_anything()
     try:
         if options.decode:
             return _decode(options.decode, as_json=options.json)

@@ -209,7 +209,7 @@ def _trial(facts: Facts, _: EngineFacts) -> Told:
     if facts.trial.outcome != "works":
         return facts.trial.outcome, facts.trial.told
     told = (
-        f"Built in {facts.trial.build_seconds:.1f} s, stopped in {facts.trial.stop_seconds:.1f} s, "
+        f"One image: built in {facts.trial.build_seconds:.1f} s, stopped in {facts.trial.stop_seconds:.1f} s, "
         f"{facts.trial.seconds:.1f} s in all; nothing of it is left."
     )
     return ("slow" if facts.trial.seconds > SLOW_SECONDS else "works"), told
