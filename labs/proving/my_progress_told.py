@@ -190,7 +190,7 @@ def _claim(name: str, entry: Entry | None, link: Link) -> str:
 
 def show(progress: Progress) -> None:
     """Display the progress in a notebook; print it anywhere else."""
-    from .audit.scorecard import console
+    from . import terminal
 
     shell = None
     try:
@@ -200,14 +200,12 @@ def show(progress: Progress) -> None:
     else:
         shell = get_ipython()
     if shell is None:
-        console().print(report(progress))
+        terminal.show(report(progress))
         return
     from IPython.display import display
 
-    screen = console(width=80)
-    with screen.capture() as captured:
-        screen.print(report(progress))
-    display({"text/html": html(progress, _notebook), "text/plain": captured.get()}, raw=True)
+    text = terminal.text_of(report(progress), width=80)
+    display({"text/html": html(progress, _notebook), "text/plain": text}, raw=True)
 
 
 def _notebook(path: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +14,6 @@ from ..system import Say, print_anything, say
 from .catalogue import Level
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from .facts import Facts
 
 READY, NOT_READY, NOT_CHECKED, INTERRUPTED = 0, 1, 2, 130
@@ -76,7 +73,7 @@ def _gather(show: Say, *, start: bool) -> Facts:
 
 
 def _check(options: argparse.Namespace, gather: Gather) -> int:
-    from .. import my_progress
+    from .. import my_progress, terminal
     from . import tell
     from .judge import judge
 
@@ -89,12 +86,13 @@ def _check(options: argparse.Namespace, gather: Gather) -> int:
     if options.json:
         print(tell.json_text(tell.as_data(verdict, facts, seconds)), end="")
     else:
-        _print(tell.report(verdict, seconds))
+        terminal.show(tell.report(verdict, seconds))
     return {Level.RED: NOT_READY, Level.NOT_CHECKED: NOT_CHECKED}.get(verdict.level, READY)
 
 
 def _decode(codes: Sequence[str], *, as_json: bool) -> int:
     """Tell what each code says; a code that is none does not hide the others."""
+    from .. import terminal
     from . import tell
     from .code import decode
     from .judge import Verdict
@@ -111,19 +109,10 @@ def _decode(codes: Sequence[str], *, as_json: bool) -> int:
             verdict = Verdict(tell.read(decoded), decoded.system, decoded.flavour, code)
             told.append(tell.as_data(verdict, None, None))
         else:
-            _print(tell.decoded_report(code, decoded))
+            terminal.show(tell.decoded_report(code, decoded))
     if as_json:
         print(tell.json_text(told), end="")
     return status
-
-
-def _print(what: RenderableType) -> None:
-    from ..audit.scorecard import console
-
-    screen = console(sys.stdout)
-    with screen.capture() as captured:
-        screen.print(what)
-    print(re.sub(" +$", "", captured.get(), flags=re.MULTILINE), end="")
 
 
 @contextmanager

@@ -209,8 +209,8 @@ def _trial(facts: Facts, _: EngineFacts) -> Told:
     if facts.trial.outcome != "works":
         return facts.trial.outcome, facts.trial.told
     told = (
-        f"One image: built in {facts.trial.build_seconds:.1f} s, stopped in {facts.trial.stop_seconds:.1f} s, "
-        f"{facts.trial.seconds:.1f} s in all; nothing of it is left."
+        f"One image was built in {facts.trial.build_seconds:.1f} s, answered, and stopped in "
+        f"{facts.trial.stop_seconds:.1f} s: {facts.trial.seconds:.1f} s in all. Nothing is left."
     )
     return ("slow" if facts.trial.seconds > SLOW_SECONDS else "works"), told
 
