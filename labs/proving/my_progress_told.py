@@ -175,7 +175,7 @@ def _row(chapter: Chapter, link: Link) -> str:
     return (
         f'<tr><th scope="row"><a href="{link(f"chapters/{chapter.slug}.html")}">{title}</a>{day}'
         f'</th><td>{chapter.proved} of {of} <meter min="0" max="{of}" value="{chapter.proved}">'
-        f'{chapter.proved} of {of}</meter><span class="pg-what">{listed}</span></td>'
+        f'{chapter.proved} of {of}</meter><br><span class="pg-what">{listed}</span></td>'
         f"<td>{exercises}</td></tr>"
     )
 
