@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NOT_TRIED = "not tried yet"
 _EXERCISES = {"passed": "●", "not yet": "◐", "failed": "▲", NOT_TRIED: "○"}
 _WIDTH = 12
+_LEFT = 'style="text-align:left"'
 
 Link = Callable[[str], str]
 """Makes an address of a path on the site, such as `chapters/04-layer-size.html`."""
@@ -157,26 +158,27 @@ def html(progress: Progress, link: Link) -> str:
     return (
         '<div class="pg-card pg-progress"><table>\n'
         f"<caption><strong>Progress{name}</strong> · {escape(summary(told))}</caption>\n"
-        '<thead><tr><th scope="col">Chapter</th><th scope="col">Claims proved</th>'
-        '<th scope="col">Exercises</th></tr></thead>\n'
+        f'<thead><tr><th scope="col" {_LEFT}>Chapter</th><th scope="col" {_LEFT}>Claims proved</th>'
+        f'<th scope="col" {_LEFT}>Exercises</th></tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table>\n"
         f'{preflight}<p class="pg-what">{escape(where_text(progress))}</p></div>'
     )
 
 
 def _row(chapter: Chapter, link: Link) -> str:
-    title = escape(title_of(chapter.slug))
-    of = len(chapter.claims)
+    title, day, of = escape(title_of(chapter.slug)), "", len(chapter.claims)
+    if chapter.last_at:
+        last = date_text(chapter.last_at)
+        day = f'<br><small class="pg-what" style="font-weight:normal">{last}</small>'
+    page = link(f"chapters/{chapter.slug}.html")
     listed = " ".join(_claim(name, entry, link) for name, entry in chapter.claims.items())
     exercises = "<br>".join(escape(exercise_text(one)) for one in chapter.exercises.values())
-    day = (
-        f'<br><span class="pg-what">{date_text(chapter.last_at)}</span>' if chapter.last_at else ""
-    )
     return (
-        f'<tr><th scope="row"><a href="{link(f"chapters/{chapter.slug}.html")}">{title}</a>{day}'
-        f'</th><td>{chapter.proved} of {of} <meter min="0" max="{of}" value="{chapter.proved}">'
-        f'{chapter.proved} of {of}</meter><br><span class="pg-what">{listed}</span></td>'
-        f"<td>{exercises}</td></tr>"
+        f'<tr><th scope="row" {_LEFT}><a href="{page}">{title}</a>{day}</th>'
+        f"<td {_LEFT}>{chapter.proved} of {of} "
+        f'<meter aria-hidden="true" min="0" max="{of}" value="{chapter.proved}"></meter>'
+        f'<br><span class="pg-what">{listed}</span></td>'
+        f"<td {_LEFT}>{exercises}</td></tr>"
     )
 
 
