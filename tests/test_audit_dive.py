@@ -24,6 +24,7 @@ from archives import (
     tar,
 )
 from proving.audit import dive
+from proving.audit.paths import Paths
 from proving.audit.reader import read
 
 DIVE = shutil.which("dive", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -122,13 +123,13 @@ def test_dive_gives_the_same_scores(name: str, form: str, tmp_path: Path) -> Non
 
 
 def test_no_layers_waste_nothing() -> None:
-    assert dive.Scores(1.0, 0) == dive.scores([])
+    assert dive.Scores(1.0, 0) == dive.scores([], Paths())
 
 
 def test_a_directory_that_a_later_layer_removes_is_not_wasted_for_dive() -> None:
     """The directory was no leaf where it was made: dive counts a removal of its files only."""
-    removed_whole = read(chunks(legacy(s := STACKS["a directory removed"], config(s)))).stack
-    removed_file = read(chunks(legacy(s := STACKS["a file removed"], config(s)))).stack
+    removed_whole = read(chunks(legacy(s := STACKS["a directory removed"], config(s))))
+    removed_file = read(chunks(legacy(s := STACKS["a file removed"], config(s))))
 
-    assert 0 == dive.scores(removed_whole).wasted_bytes
-    assert 100 == dive.scores(removed_file).wasted_bytes
+    assert 0 == dive.of_image(removed_whole).wasted_bytes
+    assert 100 == dive.of_image(removed_file).wasted_bytes

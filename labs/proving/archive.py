@@ -14,7 +14,7 @@ import tarfile
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -99,8 +99,8 @@ class Changeset:
     diff_id: str
     transfer_bytes: int
     entries: Mapping[str, Entry]
-    whiteouts: frozenset[str] = frozenset()
-    opaque: frozenset[str] = frozenset()
+    whiteouts: Set[str] = frozenset()
+    opaque: Set[str] = frozenset()
     databases: Mapping[str, bytes] = field(default_factory=dict)
     found: Mapping[bytes, tuple[Place, ...]] = field(default_factory=dict)
 

@@ -173,7 +173,7 @@ def describe(stack: Sequence[Changeset], created_by: Sequence[str], of_base: int
     return Contents(
         layers=layers,
         files=files,
-        packages=_packages(stack, files),
+        packages=packages(stack, files),
         dive_wasted_bytes=dive_wasted_bytes(stack),
         carried=frozenset(
             path for layer in stack for path, entry in layer.entries.items() if entry.size_bytes
@@ -302,7 +302,7 @@ def dive_wasted_bytes(stack: Sequence[Changeset]) -> int:
     return sum(total_bytes[path] for path, times in seen.items() if times > 1)
 
 
-def _packages(stack: Sequence[Changeset], seen: Container[str]) -> tuple[str, ...]:
+def packages(stack: Sequence[Changeset], seen: Container[str]) -> tuple[str, ...]:
     """Return the packages that the databases a container sees say are installed (dpkg, apk)."""
     found: dict[str, bytes] = {}
     for changeset in stack:

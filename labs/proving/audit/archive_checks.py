@@ -13,7 +13,7 @@ from typing import Any
 from .. import archive, layers, toolchain
 from ..claims import Value, Verdict, humanize
 from ..layers import Contents
-from . import dive, secrets
+from . import dive, secrets, visible
 from .catalogue import CHECKS
 from .findings import Finding
 from .reader import ImageRead, LayerRead, Limits
@@ -139,7 +139,8 @@ class Seen:
     @cached_property
     def contents(self) -> Contents:
         """Its layers, and the files that a container sees."""
-        return layers.describe(self.image.stack, self.instructions, 0)
+        wasted_bytes = self.scores.wasted_bytes
+        return visible.contents(self.image.stack, self.image.paths, self.instructions, wasted_bytes)
 
     @cached_property
     def instructions(self) -> list[str]:

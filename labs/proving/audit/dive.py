@@ -13,14 +13,13 @@ the visit of its layer; and a layer that an archive keeps as a link to an equal 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from ..archive import Changeset
+from .paths import NONE, ROOT, WHITEOUT, Entries, Paths, PathSet
 from .reader import ImageRead
-
-_WHITEOUT = ".wh."
 
 
 class Scores(NamedTuple):
@@ -30,133 +29,179 @@ class Scores(NamedTuple):
     wasted_bytes: int
 
 
-_NONE: Any = MappingProxyType({})
-"""The children of a leaf, which most nodes are: a dictionary each would double the memory."""
-
-
-class _Node:
-    __slots__ = ("children", "is_directory", "size_bytes")
-
-    def __init__(self) -> None:
-        self.size_bytes = 0
-        self.is_directory = False
-        self.children: dict[str, _Node] = _NONE
-
-    def child(self, name: str) -> _Node:
-        """Return a child, made where it is not there."""
-        if self.children is _NONE:
-            self.children = {}
-        found = self.children.get(name)
-        if found is None:
-            found = self.children[name] = _Node()
-        return found
-
-    def remove(self, name: str) -> None:
-        """Remove a child, if it is there."""
-        if name in self.children:
-            del self.children[name]
-
-    def total_bytes(self) -> int:
-        return self.size_bytes + sum(child.total_bytes() for child in self.children.values())
-
-
-class _Data:
-    __slots__ = ("smallest_bytes", "times", "total_bytes")
-
-    def __init__(self) -> None:
-        self.times = self.total_bytes = 0
-        self.smallest_bytes = -1
-
-
 def of_image(image: ImageRead) -> Scores:
     """Return the scores that dive gives to an archive."""
-    empty = Changeset("", 0, {})
-    return scores([empty if at in image.linked else layer for at, layer in enumerate(image.stack)])
+    if not image.stack:
+        return Scores(1.0, 0)
+    empty = Changeset("", 0, Entries(image.paths))
+    stack = [empty if at in image.linked else layer for at, layer in enumerate(image.stack)]
+    return scores(stack, image.paths)
 
 
-def scores(stack: Sequence[Changeset]) -> Scores:
-    """Return the scores that dive gives to these layers, from the base up."""
-    found: dict[str, _Data] = {}
-    stacked: _Node | None = None
+def scores(stack: Sequence[Changeset], paths: Paths) -> Scores:
+    """Return the scores that dive gives to these layers, from the base up; `paths` are theirs."""
+    below: _Stacked | None = None
+    found = _Found(len(paths))
     for changeset in stack:
-        tree = _tree(changeset)
-        _visit(tree, stacked or tree, found)
-        if stacked is None:
-            stacked = _tree(changeset)
-        _lay(tree, stacked)
-    wasted_bytes = sum(data.total_bytes for data in found.values() if data.times > 1)
-    smallest = sum(data.smallest_bytes for data in found.values())
-    total = sum(data.total_bytes for data in found.values())
-    return Scores(smallest / total if total else 1.0, wasted_bytes)
+        tree = _Tree(changeset, paths)
+        if below is None:
+            below = _Stacked(paths)
+            below.put(tree.nodes(), tree)
+        _visit(tree, below, found)
+        _lay(tree, below)
+    return found.scores()
 
 
-def _visit(tree: _Node, below: _Node, found: dict[str, _Data]) -> None:
+class _Tree:
+    """A layer as a tree: what it has, the folders on the way there, and its whiteouts."""
+
+    def __init__(self, changeset: Changeset, paths: Paths) -> None:
+        entries, whiteouts, opaque = changeset.entries, changeset.whiteouts, changeset.opaque
+        assert isinstance(entries, Entries)  # noqa: S101 - the reader makes no others
+        self.paths, self.entries = paths, entries
+        self.whiteouts = {
+            paths.find_child(paths.parents[number], WHITEOUT + paths.name(number)): number
+            for number in (whiteouts.numbers if isinstance(whiteouts, PathSet) else ())
+        }
+        self.opaque = opaque.numbers if isinstance(opaque, PathSet) else array("i")
+        self._inner = bytearray()
+
+    def inner(self) -> bytearray:
+        """Return of every path whether this layer has anything in it."""
+        if not self._inner:
+            self._inner = inner = bytearray(len(self.paths))
+            parents = self.paths.parents
+            for number in self._named():
+                parent = parents[number]
+                while parent > NONE and not inner[parent]:
+                    inner[parent] = 1
+                    parent = parents[parent]
+        return self._inner
+
+    def _named(self) -> Iterable[int]:
+        yield from self.entries.numbers
+        yield from self.whiteouts
+        yield from self.opaque
+
+    def nodes(self) -> Iterable[int]:
+        """Return all of its paths, the root excluded."""
+        inner = self.inner()
+        at = inner.find(1, ROOT + 1)
+        while at != NONE:
+            yield at
+            at = inner.find(1, at + 1)
+        yield from (number for number in self._named() if not inner[number])
+
+    def leaves(self) -> Iterable[int]:
+        """Return those of its paths that have nothing in them."""
+        inner = self.inner()
+        yield from (number for number in self.entries.numbers if not inner[number])
+        yield from (number for number in self.whiteouts if not inner[number])
+        place = self.entries.place
+        yield from (n for n in self.opaque if not inner[n] and n != ROOT and place(n) == NONE)
+
+
+class _Stacked:
+    """The layers so far, one laid over the other."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        number = len(paths)
+        self.is_there = bytearray(number)
+        self.is_directory = bytearray(number)
+        self.sizes = array("q", bytes(8 * number))
+        self._totals: array[int] | None = None
+
+    def put(self, numbers: Iterable[int], tree: _Tree) -> None:
+        """Put paths of a layer; a folder that it has not told of itself is no directory to dive."""
+        entries = tree.entries
+        for number in numbers:
+            place = entries.place(number)
+            self.is_there[number] = 1
+            self.sizes[number] = entries.sizes[place] if place != NONE else 0
+            self.is_directory[number] = place != NONE and entries.is_directory(place)
+        self._totals = None
+
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Remove paths, and all that is in them."""
+        gone = bytearray(len(self.is_there))
+        for number in numbers:
+            gone[number] = self.is_there[number]
+        if not any(gone):
+            return
+        parents = self.paths.parents
+        for number in range(gone.find(1), len(gone)):
+            if gone[number] or gone[parents[number]]:
+                gone[number] = 1
+                self.is_there[number] = 0
+        self._totals = None
+
+    def total_bytes(self, number: int) -> int:
+        """Return the bytes of a path and of all that is in it."""
+        if self._totals is None:
+            self._totals = totals = array("q", self.sizes)
+            parents = self.paths.parents
+            for at in range(len(totals) - 1, ROOT, -1):
+                if self.is_there[at]:
+                    totals[parents[at]] += totals[at]
+        return self._totals[number]
+
+
+class _Found:
+    """What all layers have at each path."""
+
+    def __init__(self, number: int) -> None:
+        self.times = array("I", bytes(4 * number))
+        self.totals = array("q", bytes(8 * number))
+        self.smallest = array("q", [NONE]) * number
+        self.is_known = bytearray(number)
+
+    def scores(self) -> Scores:
+        wasted_bytes = sum(
+            total for total, times in zip(self.totals, self.times, strict=True) if times > 1
+        )
+        known = zip(self.smallest, self.is_known, strict=True)
+        smallest = sum(size for size, is_known in known if is_known)
+        total = sum(self.totals)
+        return Scores(smallest / total if total else 1.0, wasted_bytes)
+
+
+def _visit(tree: _Tree, below: _Stacked, found: _Found) -> None:
     """Count the leaves of a layer; a whiteout is measured by what lies below the layer."""
-    for leaf, node in _leaves(tree, ""):
-        path = leaf
-        folder, _, name = path.rpartition("/")
-        size_bytes = node.size_bytes
-        is_whiteout = name.startswith(_WHITEOUT)
-        if is_whiteout:
-            path = f"{folder}/{name.removeprefix(_WHITEOUT)}"
-        data = found.setdefault(path, _Data())
-        if is_whiteout:
-            removed = _node(below, path)
-            if removed is None:
-                return
-            size_bytes = removed.total_bytes() if removed.is_directory else 0
-        data.total_bytes += size_bytes
-        if data.smallest_bytes < 0 or size_bytes < data.smallest_bytes:
-            data.smallest_bytes = size_bytes
-        data.times += 1
-
-
-def _leaves(node: _Node, path: str) -> Iterator[tuple[str, _Node]]:
-    for name in sorted(node.children):
-        child = node.children[name]
-        if child.children:
-            yield from _leaves(child, f"{path}/{name}")
+    paths, entries = tree.paths, tree.entries
+    inner = tree.inner()
+    missing = [
+        mark
+        for mark, removed in tree.whiteouts.items()
+        if not (below.is_there[removed] or inner[mark])
+    ]
+    end = min((paths.parts(mark), mark) for mark in missing) if missing else None
+    for leaf in tree.leaves():
+        if end is not None and leaf != end[1] and paths.parts(leaf) > end[0]:
+            continue  # dive ends its visit at a whiteout of what is not there
+        number = tree.whiteouts.get(leaf, leaf)
+        found.is_known[number] = 1
+        if end is not None and leaf == end[1]:
+            continue
+        if leaf in tree.whiteouts:
+            size_bytes = below.total_bytes(number) if below.is_directory[number] else 0
         else:
-            yield f"{path}/{name}", child
+            place = entries.place(leaf)
+            size_bytes = entries.sizes[place] if place != NONE else 0
+        found.totals[number] += size_bytes
+        if not 0 <= found.smallest[number] <= size_bytes:
+            found.smallest[number] = size_bytes
+        found.times[number] += 1
 
 
-def _node(root: _Node, path: str) -> _Node | None:
-    node: _Node | None = root
-    for name in path.strip("/").split("/"):
-        node = node.children.get(name) if node is not None else None
-    return node
+def _lay(tree: _Tree, below: _Stacked) -> None:
+    """Lay a layer over those below it, in the order of its names.
 
-
-def _tree(changeset: Changeset) -> _Node:
-    root = _Node()
-    for path, entry in changeset.entries.items():
-        node = _add(root, path)
-        node.size_bytes, node.is_directory = entry.size_bytes, entry.is_directory
-    for path in changeset.whiteouts:
-        folder, _, name = path.rpartition("/")
-        _add(root, f"{folder}/{_WHITEOUT}{name}")
-    for path in changeset.opaque:
-        _add(root, path)
-    return root
-
-
-def _add(root: _Node, path: str) -> _Node:
-    node = root
-    for name in path.strip("/").split("/"):
-        if name:
-            node = node.child(name)
-    return node
-
-
-def _lay(upper: _Node, lower: _Node) -> None:
-    """Lay a layer over those below it, in the order of its names."""
-    for name in sorted(upper.children):
-        child = upper.children[name]
-        if name.startswith(_WHITEOUT):
-            if child.children:
-                _lay(child, lower.child(name))
-            lower.remove(name.removeprefix(_WHITEOUT))
-        else:
-            own = lower.child(name)
-            _lay(child, own)
-            own.size_bytes, own.is_directory = child.size_bytes, child.is_directory
+    What has a name that sorts before that of its whiteout is laid first, and is then removed.
+    """
+    name = tree.paths.name
+    late = {n for n in tree.whiteouts.values() if name(n) < WHITEOUT + name(n)}
+    below.remove(number for number in tree.whiteouts.values() if number not in late)
+    inner = tree.inner()
+    below.put((n for n in tree.nodes() if inner[n] or n not in tree.whiteouts), tree)
+    below.remove(late)

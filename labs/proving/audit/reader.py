@@ -15,14 +15,16 @@ import re
 import stat
 import time
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .. import archive
-from ..archive import Changeset, Entry
+from ..archive import Changeset
 from ..errors import CouldNotMeasure
+from .paths import NONE, Entries, Paths, PathSet
 from .secrets import Hit, Search
 from .tar import (
     BLOCK,
@@ -66,19 +68,21 @@ _INDEXES = ("application/vnd.oci.image.index", "application/vnd.docker.distribut
 _MOST_INDEXES = 8
 _LONGEST_PATH = 4096
 _DEEPEST_PATH = 256
+_MOST_TOLD_BYTES = 1 << 61
+"""What all files together may say that they have: sums of it are kept in 64 bits."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """What an archive may cost; more ends in a sentence.
 
-    `paths` are those of all layers, and `names_bytes` what they come to; `documents_bytes` is all
-    that is kept of files that are no layers and of databases of packages, and `unpacked_bytes` all
-    layers uncompressed.
+    `paths` are those of all layers, and `names_bytes` are the bytes of the names in them, those of
+    a folder counted once; `documents_bytes` is all that is kept of files that are no layers and of
+    databases of packages, and `unpacked_bytes` all layers uncompressed.
     """
 
     paths: int = 400_000
-    names_bytes: int = 64 << 20
+    names_bytes: int = 24 << 20
     documents_bytes: int = 32 << 20
     unpacked_bytes: int = 1 << 38
     seconds: float = 900.0
@@ -110,6 +114,7 @@ class ImageRead:
 
     `layout` is `docker` or `oci`; `names` are the names that the archive gives to it.
     `linked` are the layers, counted from 0, that the archive keeps as a link to an equal one.
+    `paths` are those of all layers.
     """
 
     config: Mapping[str, Any]
@@ -118,6 +123,7 @@ class ImageRead:
     layout: str
     names: tuple[str, ...]
     archive_bytes: int
+    paths: Paths
     others: int = 0
     linked: frozenset[int] = frozenset()
 
@@ -199,7 +205,8 @@ class _Reading:
         self.beside = beside
         self.tar = Tar(self._member, what)
         self._until = time.monotonic() + limits.seconds
-        self._paths = self._names_bytes = self._unpacked_bytes = self._kept_bytes = 0
+        self.paths = Paths()
+        self._paths = self._told_bytes = self._unpacked_bytes = self._kept_bytes = 0
         self._documents: dict[str, bytes] = {}
         self._layers: dict[str, LayerRead] = {}
         self._wrong: dict[str, str] = {}
@@ -207,19 +214,24 @@ class _Reading:
         self._linked: frozenset[int] = frozenset()
 
     def spend(
-        self, *, paths: int = 0, names_bytes: int = 0, unpacked_bytes: int = 0, kept_bytes: int = 0
+        self, *, paths: int = 0, told_bytes: int = 0, unpacked_bytes: int = 0, kept_bytes: int = 0
     ) -> None:
         """Count what was read, and raise where that is too much."""
         self._paths += paths
-        self._names_bytes += names_bytes
+        self._told_bytes += told_bytes
         self._unpacked_bytes += unpacked_bytes
         self._kept_bytes += kept_bytes
         limits = self.limits
-        if self._paths > limits.paths:
+        if self._paths > limits.paths or len(self.paths) > 2 * limits.paths:
             raise CouldNotMeasure(f"{self.what} has more than {limits.paths} paths.")
-        if self._names_bytes > limits.names_bytes:
+        if self.paths.names_bytes > limits.names_bytes:
             raise CouldNotMeasure(
-                f"{self.what} has paths of more than {limits.names_bytes} bytes in all."
+                f"{self.what} has names of more than {limits.names_bytes} bytes in all."
+            )
+        if self._told_bytes > _MOST_TOLD_BYTES:
+            raise CouldNotMeasure(
+                f"{self.what} has files that are larger than any disk: more than "
+                f"{_MOST_TOLD_BYTES} bytes."
             )
         if self._unpacked_bytes > limits.unpacked_bytes:
             raise CouldNotMeasure(
@@ -275,7 +287,15 @@ class _Reading:
             raise self._lacks(len(missing), len(order), missing[0])
         layers = tuple(self._layers[one] for one in order)
         return ImageRead(
-            config, config_digest, layers, layout, names, archive_bytes, others, self._linked
+            config,
+            config_digest,
+            layers,
+            layout,
+            names,
+            archive_bytes,
+            self.paths,
+            others,
+            self._linked,
         )
 
     def _lacks(self, missing: int, of: int, first: str) -> CouldNotMeasure:
@@ -504,14 +524,14 @@ class _Layer:
         self._start = b""
         self._weight: _Weight | None = None
         self._kept: tuple[str, int] | None = None
-        self._entries: dict[str, Entry] = {}
-        self._whiteouts: set[str] = set()
-        self._opaque: set[str] = set()
+        self._paths = reading.paths
+        self._entries = Entries(reading.paths)
+        self._whiteouts = array("i")
+        self._opaque = array("i")
         self._databases: dict[str, bytes] = {}
         self._package_files: list[bytes] = []
         self._accounts: bytes | None = None
         self._odd_names = 0
-        self._modes: dict[int, int] = {}
 
     def feed(self, data: bytes) -> None:
         self._reading.spend(unpacked_bytes=len(data))
@@ -558,6 +578,7 @@ class _Layer:
         self._wait()
         self._tar.end()
         self._search.end()
+        self._entries.end()
         diff_id = f"sha256:{self._digest.hexdigest()}"
         transfer_bytes, exact = size_bytes, True
         if not codec:
@@ -571,8 +592,8 @@ class _Layer:
             diff_id,
             transfer_bytes,
             self._entries,
-            frozenset(self._whiteouts),
-            frozenset(self._opaque),
+            PathSet(self._paths, self._whiteouts),
+            PathSet(self._paths, self._opaque),
             self._databases,
         )
         return LayerRead(
@@ -597,7 +618,7 @@ class _Layer:
         if not path:
             return None
         self._count(path)
-        self._entries[path] = self._entry(member)
+        self._add(path, member)
         return self._wanted(path) if member.kind == REGULAR else None
 
     def _count(self, path: str) -> None:
@@ -607,26 +628,30 @@ class _Layer:
         """
         if len(path) > _LONGEST_PATH or path.count("/") > _DEEPEST_PATH:
             raise Damaged(f"{self._what} has a path that is too long: {printable(path, 60)}.")
-        self._reading.spend(paths=1, names_bytes=len(path))
+        self._reading.spend(paths=1)
 
     def _whiteout(self, folder: str, name: str) -> None:
         self._count(f"{folder}/{name}")
         if name == _OPAQUE:
-            self._opaque.add(folder)
+            self._opaque.append(self._paths.add(folder))
         elif not name.startswith(_METADATA):
             removed = name.removeprefix(_WHITEOUT)
             if removed in ("", ".", ".."):
                 self._odd_names += 1
             else:
-                self._whiteouts.add(f"{folder}/{removed}" if folder else removed)
+                path = f"{folder}/{removed}" if folder else removed
+                self._whiteouts.append(self._paths.add_removed(path))
 
-    def _entry(self, member: Member) -> Entry:
+    def _add(self, path: str, member: Member) -> None:
+        number = self._paths.add(path)
         mode = _KINDS.get(member.kind, stat.S_IFREG) | member.mode
-        mode = self._modes.setdefault(mode, mode)
         if member.kind == HARD_LINK:
-            return Entry(0, link=clean(member.link)[0], mode=mode)
+            link = clean(member.link)[0]
+            self._entries.add(number, 0, mode, self._paths.add(link) if link else NONE)
+            return
         size_bytes = member.size_bytes if member.content_bytes or member.kind == REGULAR else 0
-        return Entry(size_bytes, is_directory=member.kind == DIRECTORY, mode=mode)
+        self._reading.spend(told_bytes=size_bytes)
+        self._entries.add(number, size_bytes, mode)
 
     def _wanted(self, path: str) -> Sink | None:
         if path in archive.DATABASES or path.startswith(archive.ONE_FILE_EACH):

@@ -1,0 +1,163 @@
+"""What a container sees of an image's layers, and what each of them carries in vain.
+
+The answers are those of `proving.layers`, whose definitions count; here they are found in little
+memory, by the numbers that `paths` gives to paths.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from .. import layers
+from ..archive import Changeset
+from ..layers import Contents, Layer
+from .paths import NONE, ROOT, Entries, Numbers, Paths, PathSet
+
+
+def contents(
+    stack: Sequence[Changeset], paths: Paths, created_by: Sequence[str], dive_wasted_bytes: int
+) -> Contents:
+    """Return what a stack of changesets comes to; the instructions behind them are `created_by`."""
+    visible = _Visible(paths)
+    for changeset in stack:
+        visible.put(changeset)
+    told = tuple(
+        Layer(
+            diff_id=changeset.diff_id,
+            created_by=instruction,
+            unpacked_bytes=changeset.unpacked_bytes,
+            transfer_bytes=changeset.transfer_bytes,
+            removed_bytes=visible.removed_bytes[number],
+            rewritten_bytes=visible.rewritten_bytes[number],
+            from_base=False,
+        )
+        for number, (changeset, instruction) in enumerate(zip(stack, created_by, strict=True))
+    )
+    files = visible.files()
+    return Contents(
+        layers=told,
+        files=files,
+        packages=layers.packages(stack, files),
+        dive_wasted_bytes=dive_wasted_bytes,
+        carried=frozenset(),
+        modes=visible.modes_of(files.numbers),
+        directories=visible.modes_of(visible.directories()),
+    )
+
+
+class _Visible:
+    """What a container sees of the layers put so far, and what it no longer sees.
+
+    A content is an entry of a layer; hard links share one. All contents are numbered throughout.
+    """
+
+    def __init__(self, paths: Paths) -> None:
+        number = len(paths)
+        self.removed_bytes: Counter[int] = Counter()
+        self.rewritten_bytes: Counter[int] = Counter()
+        self._paths = paths
+        self._contents = array("i", [NONE]) * number
+        self._modes = array("I", bytes(4 * number))
+        self._has_some = bytearray(number)
+        self._begins = array("i")
+        self._sizes = array("q")
+        self._names = array("i")
+        self._is_file = bytearray()
+
+    def put(self, changeset: Changeset) -> None:
+        """Lay a changeset over what is there."""
+        entries = changeset.entries
+        assert isinstance(entries, Entries)  # noqa: S101 - the reader makes no others
+        self._remove(changeset, entries)
+        first = len(self._sizes)
+        self._begins.append(first)
+        self._sizes.extend(entries.sizes)
+        self._names.frombytes(bytes(4 * len(entries)))
+        self._is_file.extend(bytes(len(entries)))
+        for place, number in enumerate(entries.numbers):
+            is_directory = entries.is_directory(place)
+            before = self._contents[number]
+            if before != NONE and not (is_directory and not self._is_file[before]):
+                self._hide(number, self.rewritten_bytes)
+            link = entries.place(entries.links[place]) if entries.links[place] != NONE else NONE
+            content = first + (place if link == NONE else link)
+            self._contents[number] = content
+            self._modes[number] = entries.modes[place]
+            if not is_directory:
+                self._names[content] += 1
+                self._is_file[content] = 1
+            self._note_folders(number)
+
+    def _note_folders(self, number: int) -> None:
+        parents = self._paths.parents
+        folder = parents[number]
+        while folder > NONE and not self._has_some[folder]:
+            self._has_some[folder] = 1
+            folder = parents[folder]
+
+    def _remove(self, changeset: Changeset, entries: Entries) -> None:
+        """Hide what a changeset removes of the layers below it, whole directories included."""
+        gone = _numbers(changeset.whiteouts)
+        replaced = (n for p, n in enumerate(entries.numbers) if not entries.is_directory(p))
+        below = {
+            number
+            for numbers in (gone, _numbers(changeset.opaque), replaced)
+            for number in numbers
+            if self._has_some[number]
+        }
+        for number in gone:
+            self._take(number, entries)
+        if not below:
+            return
+        covered = bytearray(len(self._paths))
+        for number in below:
+            covered[number] = 1
+        parents = self._paths.parents
+        for number in range(ROOT + 1, len(covered)):
+            if covered[parents[number]]:
+                covered[number] = 1
+                self._take(number, entries)
+
+    def _take(self, number: int, entries: Entries) -> None:
+        if self._contents[number] != NONE:
+            again = entries.place(number) != NONE
+            self._hide(number, self.rewritten_bytes if again else self.removed_bytes)
+
+    def _hide(self, number: int, tally: Counter[int]) -> None:
+        content = self._contents[number]
+        self._contents[number] = NONE
+        if not self._is_file[content]:
+            return
+        self._names[content] -= 1
+        if not self._names[content]:
+            tally[self._layer_of(content)] += self._sizes[content]
+
+    def _layer_of(self, content: int) -> int:
+        return bisect_right(self._begins, content) - 1
+
+    def directories(self) -> array[int]:
+        """Return the numbers of all directories that are seen."""
+        found = enumerate(self._contents)
+        return array("i", (n for n, one in found if one != NONE and not self._is_file[one]))
+
+    def files(self) -> Numbers:
+        """Return the size of every file that is seen, in bytes; of hard links, the first has it."""
+        seen = bytearray(len(self._is_file))
+        numbers, sizes = array("i"), array("q")
+        for number, content in enumerate(self._contents):
+            if content != NONE and self._is_file[content]:
+                numbers.append(number)
+                sizes.append(0 if seen[content] else self._sizes[content])
+                seen[content] = 1
+        return Numbers(self._paths, numbers, sizes)
+
+    def modes_of(self, numbers: array[int]) -> Numbers:
+        """Return the types and permissions of paths."""
+        return Numbers(self._paths, numbers, array("I", map(self._modes.__getitem__, numbers)))
+
+
+def _numbers(found: object) -> Iterable[int]:
+    return found.numbers if isinstance(found, PathSet) else ()
