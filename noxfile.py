@@ -150,7 +150,7 @@ def record(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Tell where the labs' time goes; `-- 09` for one chapter, `--cold`, `--json FILE`."""
+    """Tell where the labs' time goes; `-- 09` for one chapter, `-- audit` for the audit's."""
     _prepare(session)
     _python(session, "proving.bench", *session.posargs)
 

@@ -133,6 +133,17 @@ def test_what_a_later_layer_hides_is_hidden() -> None:
     assert 0 == check(removed)[1]["dive_wasted_bytes"]
 
 
+def test_notes_of_a_package_manager_may_be_written_again_once() -> None:
+    """One RUN that installs cannot help it, and several can."""
+    stack = [tar(("var/lib/dpkg/status", digit * 900_000)) for digit in (b"1", b"2", b"3")]
+
+    once = finding("hidden-bytes", image(*stack[:2]))
+
+    assert HOLDS is once.verdict
+    assert 900_000 == once.values["notes_bytes"] == once.values["hidden_bytes"]
+    assert DOES_NOT is finding("hidden-bytes", image(*stack)).verdict
+
+
 @pytest.mark.parametrize(
     ("path", "verdict"),
     [

@@ -436,8 +436,16 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Time the labs and the site; the exit status tells of failures, never of times."""
-    options = _options(arguments)
+    """Time the labs and the site, or the audit; the exit status never tells of times.
+
+    `audit` as the first word measures the audit beside its peers (`proving.audit_bench`).
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["audit"]:
+        from . import audit_bench
+
+        return audit_bench.main(words[1:])
+    options = _options(words)
     return prove.in_order(
         lambda: bench(
             options.words, cold=options.cold, site=not options.no_site, json_file=options.json

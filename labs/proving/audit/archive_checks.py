@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .. import archive, layers, toolchain
+from .. import archive, layers
 from ..claims import Value, Verdict, humanize
 from ..layers import Contents
 from . import dive, secrets, visible
@@ -20,10 +20,8 @@ from .reader import ImageRead, LayerRead, Limits
 from .subject import Subject
 from .text import printable
 
-HIDDEN_AT_MOST = 0.02
-"""Which part of the unpacked bytes may be hidden."""
-HIDDEN_BYTES = 2_000_000
-"""What may be hidden in any case: a RUN that installs anything rewrites the packages' databases."""
+HIDDEN_BYTES = 500_000
+"""What may be hidden: a few files of the base that are written anew, such as its settings."""
 CACHE_BYTES = 100_000
 """What caches may have: empty indexes and notes of the last update are no matter."""
 MOST_PLACES = 50
@@ -62,6 +60,16 @@ _CLEAN_UP = {
     "pip": "install by `pip install --no-cache-dir`",
     "npm": "end the RUN that installs with `&& npm cache clean --force`",
 }
+_NOTES = re.compile(
+    r"var/lib/(?:dpkg|apt(?!/lists/)|rpm|dnf)/.+|var/cache/(?:debconf|ldconfig)/.+|(?:usr/)?lib/(?:apk|sysimage)"
+    r"/.+|var/log/(?:apt/.+|[^/]+\.log)|etc/(?:ld\.so\.cache|apk/world|passwd-?|shadow-?|group-?"
+    r"|gshadow-?|ssl/certs/ca-certificates\.crt)"
+)
+"""What package managers, and what they start, write anew whenever something is installed.
+
+Once, in the first layer above that which has it, that cannot be helped.
+"""
+_FOLDERS_TOLD = 4
 _SHELLS = frozenset(("sh", "bash", "ash", "dash", "zsh", "ksh", "mksh", "fish"))
 _INITS = frozenset(("tini", "dumb-init", "catatonit", "tini-static", "docker-init"))
 _OF_OTHERS = re.compile(
@@ -136,11 +144,19 @@ class Seen:
         """What dive tells of its layers."""
         return dive.of_image(self.image)
 
-    @cached_property
+    @property
     def contents(self) -> Contents:
         """Its layers, and the files that a container sees."""
+        return self._visible.contents
+
+    def hidden(self) -> Iterator[visible.Hidden]:
+        """Return what of its layers no container sees."""
+        return self._visible.hidden()
+
+    @cached_property
+    def _visible(self) -> visible.Seen:
         wasted_bytes = self.scores.wasted_bytes
-        return visible.contents(self.image.stack, self.image.paths, self.instructions, wasted_bytes)
+        return visible.look(self.image.stack, self.image.paths, self.instructions, wasted_bytes)
 
     @cached_property
     def instructions(self) -> list[str]:
@@ -219,39 +235,48 @@ def _hidden_bytes(seen: Seen) -> Finding:
     contents = seen.contents
     hidden, total = contents.wasted_bytes, contents.unpacked_bytes
     removed = sum(layer.removed_bytes for layer in contents.layers)
+    notes = 0
+    folders: Counter[tuple[int, str]] = Counter()
+    for one in seen.hidden():
+        if one.is_first and one.again and _NOTES.fullmatch(one.path):
+            notes += one.size_bytes
+        else:
+            folders[one.layer, "/".join(one.path.split("/")[:_FOLDERS_TOLD])] += one.size_bytes
     values = {
         "hidden_bytes": hidden,
         "removed_bytes": removed,
         "rewritten_bytes": hidden - removed,
+        "notes_bytes": notes,
         "unpacked_bytes": total,
     }
     share = hidden / total if total else 0.0
-    figure = (
-        f"{_bytes(hidden)} of {_bytes(total)} ({share:.1%}): {_bytes(removed)} that a later layer "
-        f"removes, {_bytes(hidden - removed)} that one writes again"
-    )
+    parts = [
+        f"{_bytes(removed)} that a later layer removes" * bool(removed),
+        f"{_bytes(hidden - removed - notes)} that one writes again"
+        * bool(hidden - removed - notes),
+        f"{_bytes(notes)} of a package manager's notes, which every RUN that installs writes again"
+        * bool(notes),
+    ]
+    figure = f"{_bytes(hidden)} of {_bytes(total)} ({share:.1%}): {', '.join(filter(None, parts))}"
     return _finding(
         "hidden-bytes",
-        hidden <= max(HIDDEN_BYTES, HIDDEN_AT_MOST * total),
+        hidden - notes <= HIDDEN_BYTES,
         figure if hidden else "none",
         "Remove what a step does not leave for the next one in the same RUN that made it, and "
         "write each file in one layer.",
         values=values,
-        places=_biggest_hidden(seen),
+        places=_biggest_hidden(seen, folders),
     )
 
 
-def _biggest_hidden(seen: Seen) -> list[str]:
-    """Return the layers that have hidden bytes, those with the most first."""
-    found = [
-        (
-            layer.wasted_bytes,
-            f"layer {number}" + (f" ({layer.created_by})" if layer.created_by else ""),
-        )
-        for number, layer in enumerate(seen.contents.layers, 1)
-        if layer.wasted_bytes
-    ]
-    return [f"{_bytes(size)} in {name}" for size, name in sorted(found, reverse=True)[:5]]
+def _biggest_hidden(seen: Seen, folders: Counter[tuple[int, str]]) -> list[str]:
+    """Return the places that have the most hidden bytes, each with its layer."""
+    told = []
+    for (number, path), size in folders.most_common(5):
+        created_by = seen.contents.layers[number].created_by
+        layer = f"layer {number + 1}" + (f" ({created_by})" if created_by else "")
+        told.append(f"{_bytes(size)} at /{path} in {layer}")
+    return told
 
 
 def _caches(seen: Seen) -> Finding:
@@ -296,11 +321,16 @@ def _named(seen: Seen, names: re.Pattern[str]) -> list[str]:
     )
 
 
+def _program_names(paths: Iterable[str]) -> list[str]:
+    """Return the last part of each path, each once, in order."""
+    return sorted({path.rpartition("/")[2] for path in paths})
+
+
 def _toolchain(seen: Seen) -> Finding:
     found = _named(seen, _TOOLS)
     internal = [path for path in seen.contents.modes if _INTERNAL_TOOLS.fullmatch(path)]
     tools = sorted({*found, *internal})
-    names = toolchain.names(tools)
+    names = _program_names(tools)
     headers = sum(1 for path in seen.contents.files if path.endswith((".h", ".hpp", ".hh")))
     packages = [name for name in seen.contents.packages if _is_of_tools(name)]
     return _finding(
@@ -332,7 +362,7 @@ def _some(names: Sequence[str], most: int = 6) -> str:
 
 def _package_manager(seen: Seen) -> Finding:
     found = _named(seen, _MANAGERS)
-    names = toolchain.names(found)
+    names = _program_names(found)
     return _finding(
         "package-manager",
         not found,
@@ -349,7 +379,7 @@ def _privileged_files(seen: Seen) -> Finding:
     return _finding(
         "privileged-files",
         not found,
-        f"{_number(len(found), 'file')}: {_some(toolchain.names(found))}" if found else "none",
+        f"{_number(len(found), 'file')}: {_some(_program_names(found))}" if found else "none",
         "Take the bits away in the layer that brings the files (`chmod a-s`), where the "
         "application does not need them, and run with allowPrivilegeEscalation: false.",
         values={"privileged_files": len(found)},

@@ -9,17 +9,25 @@ divided by the sum of all sizes.
 Three things follow that are surprising, and are kept: what was in a directory that is removed as a
 whole is not wasted, since the directory itself was no leaf; a whiteout of what is not there ends
 the visit of its layer; and a layer that an archive keeps as a link to an equal one is empty.
+
+`python -m proving.audit.dive ARCHIVE` prints both scores beside the bytes that no container sees by
+the guide's own definition (`proving.layers`).
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from ..archive import Changeset
+from ..errors import ProvingError
+from . import visible
 from .paths import NONE, ROOT, WHITEOUT, Entries, Paths, PathSet
-from .reader import ImageRead
+from .reader import PIECE_BYTES, ImageRead, read
 
 
 class Scores(NamedTuple):
@@ -205,3 +213,32 @@ def _lay(tree: _Tree, below: _Stacked) -> None:
     inner = tree.inner()
     below.put((n for n in tree.nodes() if inner[n] or n not in tree.whiteouts), tree)
     below.remove(late)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the scores of an archive beside its hidden bytes; nothing else of it is looked at."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if len(words) != 1:
+        print("Name one archive that `docker save` has written.", file=sys.stderr)
+        return 2
+    try:
+        with Path(words[0]).open("rb") as file:
+            image = read(iter(lambda: file.read(PIECE_BYTES), b""), layers_alone=True)
+    except (OSError, ProvingError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = of_image(image)
+    nameless = ["" for _ in image.stack]
+    seen = visible.contents(image.stack, image.paths, nameless, found.wasted_bytes)
+    told = {
+        "dive_efficiency": found.efficiency,
+        "dive_wasted_bytes": found.wasted_bytes,
+        "hidden_bytes": seen.wasted_bytes,
+        "unpacked_bytes": seen.unpacked_bytes,
+    }
+    print(json.dumps(told, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -140,17 +140,20 @@ def read(
     architecture: str = "",
     limits: Limits | None = None,
     on_bytes: Callable[[int], None] | None = None,
+    layers_alone: bool = False,
 ) -> ImageRead:
     """Return the image that an archive has; `on_bytes` is told how many bytes were read so far.
 
     Where the archive has the image for several architectures, the named one is taken, or else the
     first.
+    With `layers_alone` layers are neither weighed nor searched for secrets: of one that is kept
+    uncompressed, the transfer bytes are 0.
 
     Raises:
         CouldNotMeasure: the archive cannot be read, or would cost more than the limits allow.
     """
     with ThreadPoolExecutor(1) as beside:
-        reading = _Reading(what, limits or Limits(), beside)
+        reading = _Reading(what, limits or Limits(), beside, layers_alone)
         return _read(reading, chunks, architecture, on_bytes)
 
 
@@ -199,8 +202,11 @@ def clean(name: str) -> tuple[str, bool]:
 class _Reading:
     """What is known of an archive so far."""
 
-    def __init__(self, what: str, limits: Limits, beside: Executor) -> None:
+    def __init__(
+        self, what: str, limits: Limits, beside: Executor, layers_alone: bool = False
+    ) -> None:
         self.what = what
+        self.layers_alone = layers_alone
         self.limits = limits
         self.beside = beside
         self.tar = Tar(self._member, what)
@@ -519,8 +525,8 @@ class _Layer:
         self._tar = Tar(self._member, what)
         self._digest = hashlib.sha256()
         self._beside: Future[None] | None = None
-        self._search = Search()
-        self._size_bytes = size_bytes
+        self._search = None if reading.layers_alone else Search()
+        self._size_bytes = None if reading.layers_alone else size_bytes
         self._start = b""
         self._weight: _Weight | None = None
         self._kept: tuple[str, int] | None = None
@@ -541,7 +547,8 @@ class _Layer:
         else:
             self._beside = self._reading.beside.submit(self._account_for, data)
         self._tar.feed(data)
-        self._search.feed(data)
+        if self._search is not None:
+            self._search.feed(data)
 
     def _wait(self) -> None:
         """Wait until the piece before is accounted for: there is never more than one."""
@@ -577,11 +584,12 @@ class _Layer:
         """Return what the layer holds; `size_bytes` are those that the archive keeps of it."""
         self._wait()
         self._tar.end()
-        self._search.end()
+        search = self._search or Search()
+        search.end()
         self._entries.end()
         diff_id = f"sha256:{self._digest.hexdigest()}"
-        transfer_bytes, exact = size_bytes, True
-        if not codec:
+        transfer_bytes, exact = (size_bytes, True) if codec else (0, False)
+        if self._size_bytes is not None:
             if self._weight is None and self._kept is None:
                 self._begin_to_weigh()
             if self._weight is not None:
@@ -600,8 +608,8 @@ class _Layer:
             changeset,
             codec,
             exact,
-            tuple(self._search.hits),
-            not self._search.gave_up,
+            tuple(search.hits),
+            self._search is not None and not search.gave_up,
             b"".join(self._package_files),
             self._accounts,
             self._odd_names,
@@ -610,7 +618,8 @@ class _Layer:
     def _member(self, member: Member) -> Sink | None:
         path, odd = clean(member.name)
         self._odd_names += odd
-        self._search.enter(path, member.header_at, member.content_at, member.content_bytes)
+        if self._search is not None:
+            self._search.enter(path, member.header_at, member.content_at, member.content_bytes)
         folder, _, name = path.rpartition("/")
         if name.startswith(_WHITEOUT):
             self._whiteout(folder, name)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from .. import layers
 from ..archive import Changeset
@@ -17,10 +18,40 @@ from ..layers import Contents, Layer
 from .paths import NONE, ROOT, Entries, Numbers, Paths, PathSet
 
 
+@dataclass(frozen=True)
+class Hidden:
+    """What no container sees of some files: at which paths, in which layer, and how many bytes.
+
+    `layer` is counted from 0. `again` tells whether the layer that hides it has the path itself,
+    and `is_first` whether no lower layer has it.
+    """
+
+    path: str
+    layer: int
+    size_bytes: int
+    again: bool
+    is_first: bool
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The contents of an image, and what of its layers is hidden; empty files are left out."""
+
+    contents: Contents
+    hidden: Callable[[], Iterator[Hidden]]
+
+
 def contents(
     stack: Sequence[Changeset], paths: Paths, created_by: Sequence[str], dive_wasted_bytes: int
 ) -> Contents:
     """Return what a stack of changesets comes to; the instructions behind them are `created_by`."""
+    return look(stack, paths, created_by, dive_wasted_bytes).contents
+
+
+def look(
+    stack: Sequence[Changeset], paths: Paths, created_by: Sequence[str], dive_wasted_bytes: int
+) -> Seen:
+    """Return what a stack of changesets comes to, and what is hidden in it."""
     visible = _Visible(paths)
     for changeset in stack:
         visible.put(changeset)
@@ -37,7 +68,7 @@ def contents(
         for number, (changeset, instruction) in enumerate(zip(stack, created_by, strict=True))
     )
     files = visible.files()
-    return Contents(
+    found = Contents(
         layers=told,
         files=files,
         packages=layers.packages(stack, files),
@@ -46,6 +77,7 @@ def contents(
         modes=visible.modes_of(files.numbers),
         directories=visible.modes_of(visible.directories()),
     )
+    return Seen(found, visible.hidden)
 
 
 class _Visible:
@@ -66,6 +98,10 @@ class _Visible:
         self._sizes = array("q")
         self._names = array("i")
         self._is_file = bytearray()
+        self._firsts = array("i", [NONE]) * number
+        self._hidden = array("i")
+        self._hidden_at = array("i")
+        self._hidden_again = bytearray()
 
     def put(self, changeset: Changeset) -> None:
         """Lay a changeset over what is there."""
@@ -85,6 +121,8 @@ class _Visible:
             link = entries.place(entries.links[place]) if entries.links[place] != NONE else NONE
             content = first + (place if link == NONE else link)
             self._contents[number] = content
+            if self._firsts[number] == NONE:
+                self._firsts[number] = len(self._begins) - 1
             self._modes[number] = entries.modes[place]
             if not is_directory:
                 self._names[content] += 1
@@ -134,6 +172,19 @@ class _Visible:
         self._names[content] -= 1
         if not self._names[content]:
             tally[self._layer_of(content)] += self._sizes[content]
+            if self._sizes[content]:
+                self._hidden.append(content)
+                self._hidden_at.append(number)
+                self._hidden_again.append(tally is self.rewritten_bytes)
+
+    def hidden(self) -> Iterator[Hidden]:
+        """Return what no container sees, in the order in which it was hidden."""
+        paths = self._paths.paths(self._hidden_at)
+        told = zip(self._hidden, self._hidden_at, self._hidden_again, paths, strict=True)
+        for content, number, again, path in told:
+            layer = self._layer_of(content)
+            is_first = layer == self._firsts[number]
+            yield Hidden(path, layer, self._sizes[content], bool(again), is_first)
 
     def _layer_of(self, content: int) -> int:
         return bisect_right(self._begins, content) - 1
