@@ -308,6 +308,8 @@ def test_small_passing_files_are_no_write_and_lasting_ones_are() -> None:
     assert HOLDS == written({"/run/nginx.pid": 2, "/tmp/x": 10})
     assert FAILS == written({"/run/nginx.pid": 2, "/data/db": 10})
     assert FAILS == written({"/tmp/x": 5_000_000}, 5_000_000)
+    assert HOLDS == written({"/app/__pycache__/app.cpython-313.pyc": 900})
+    assert FAILS == written({"/app/__pycache__/notes.txt": 900})
 
 
 def answered(path: str, first: float, status: int, well: float | None) -> Answered:
@@ -334,14 +336,25 @@ def test_a_path_of_readiness_must_not_come_before_the_rest(
     answers: list[Answered], verdict: Verdict
 ) -> None:
     """One that only tells of life, or that never answers well, is none."""
-    assert verdict == judge.readiness(answers, any_path_answers=False, ports="80").verdict
+    nothing = answered(run_checks.NO_SUCH_PATH, 1.0, 404, None)
+
+    finding = judge.readiness(answers, no_such_path=nothing, named="", ports="80")
+
+    assert verdict == finding.verdict
 
 
 def test_a_server_that_answers_any_path_tells_nothing_of_readiness() -> None:
-    """A path that nobody has is answered well, too."""
-    answers = [ROOT, answered("/healthz", 1.0, 200, 1.0)]
+    """A path that nobody has is answered well, too; one that differs, or that was named, tells."""
+    any_path = answered(run_checks.NO_SUCH_PATH, 1.0, 200, 1.0)
 
-    assert NOT_MEASURED == judge.readiness(answers, any_path_answers=True, ports="80").verdict
+    def judged(*answers: Answered, named: str = "") -> Verdict:
+        return judge.readiness(
+            [ROOT, *answers], no_such_path=any_path, named=named, ports="80"
+        ).verdict
+
+    assert NOT_MEASURED == judged(answered("/healthz", 1.0, 200, 1.0))
+    assert HOLDS == judged(answered("/healthz", 1.0, 503, 4.0))
+    assert HOLDS == judged(answered("/up", 1.0, 200, 1.0), named="/up")
 
 
 def test_answers_are_read_by_port_and_path() -> None:

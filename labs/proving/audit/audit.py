@@ -40,7 +40,7 @@ class Options:
     ready_log: str | None = None
     ready_seconds: float | None = None
     patience_seconds: float = 15.0
-    watch_seconds: float = 60.0
+    watch_seconds: float = 15.0
     run: bool = True
     building: Building = field(default_factory=Building)
 

@@ -25,6 +25,8 @@ from ..container import Container, Process, parse_processes, unix_seconds, witho
 from ..engine import talking_to
 from ..errors import ContainerError, CouldNotMeasure
 from ..helper import help_by, started
+from ..system import last_lines
+from .secrets import one_line
 
 if TYPE_CHECKING:
     from docker.models.containers import Container as Raw
@@ -46,11 +48,8 @@ _LINE_OVERHEAD = 70
 _CHANGES_BYTES = 4 * 2**20
 _DELETED = 2
 _PORTS_TOLD = 8
-_READ = 10_000
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+@")
 _SHORTEST_SECRET = 6
 _LINES = 3
-_LINE_LENGTH = 160
 
 _NOT_PLAIN = 1 << 31 | 1 << 27 | 1 << 26 | 1 << 25 | 1 << 24 | 1 << 21 | 1 << 19
 """Directories, links, devices, pipes, sockets and the like in Go's `os.FileMode`."""
@@ -194,18 +193,8 @@ def declared(attributes: Mapping[str, Any]) -> Declared:
         stop_signal=str(config.get("StopSignal") or "SIGTERM"),
         has_command=bool(config.get("Cmd") or config.get("Entrypoint")),
         architecture=str(attributes.get("Architecture") or "unknown"),
-        health_check=plain(" ".join(map(str, health))) if health[:1] != ["NONE"] else "",
+        health_check=one_line(" ".join(map(str, health))) if health[:1] != ["NONE"] else "",
     )
-
-
-def plain(text: str, length: int = _LINE_LENGTH) -> str:
-    """Return text of a stranger's on one line, without what a terminal would obey, and cut.
-
-    A password in a URL is left out.
-    """
-    clean = "".join(letter if letter.isprintable() else " " for letter in text[:_READ])
-    clean = _PASSWORD.sub(r"\1…@", " ".join(clean.split()))
-    return clean if len(clean) <= length else clean[: length - 1] + "…"
 
 
 def after(seconds: float) -> str:
@@ -216,19 +205,18 @@ def after(seconds: float) -> str:
 def foreign(made_for: str, here: str) -> str:
     """Say why an engine of one architecture cannot execute a program, in a sentence."""
     if made_for != here:
-        return (
-            f"It is made for {plain(made_for, 40)}, and the engine, which is {here}, cannot run it."
-        )
+        theirs = one_line(made_for, 40)
+        return f"It is made for {theirs}, and the engine, which is {here}, cannot run it."
     return (
         f"Its program cannot be executed: it is made for another architecture than {here}, which "
         "the image names, or it is a script without a first line that names its interpreter."
     )
 
 
-def last_lines(log: str) -> str:
+def ending(log: str) -> str:
     """Return the last lines of a stranger's log, for a sentence; empty where there are none."""
-    lines = [plain(line) for line in log.splitlines() if line.strip()]
-    return " / ".join(lines[-_LINES:])
+    text = "\n".join(line for line in log.splitlines() if line.strip())
+    return " / ".join(one_line(line) for line in last_lines(text, _LINES).splitlines())
 
 
 def numbers(ports: Sequence[int]) -> str:
@@ -434,7 +422,9 @@ class Cage:
         )
 
     def _refusal(self, error: ContainerError) -> str:
-        told = plain(str(error.__cause__ and getattr(error.__cause__, "explanation", error)), 300)
+        told = one_line(
+            str(error.__cause__ and getattr(error.__cause__, "explanation", error)), 300
+        )
         here = self.lab.engine.description.architecture
         made_for = self.declared.architecture
         if "exec format error" in told:
@@ -472,7 +462,7 @@ class Cage:
                 done = self._beside.exec_run(["bash", "-c", script, "bash", *arguments])
             except APIError as error:
                 raise CouldNotMeasure(
-                    f"Nobody could ask it: {plain(str(error.explanation))}"
+                    f"Nobody could ask it: {one_line(str(error.explanation))}"
                 ) from error
         return bytes(done.output or b"").decode(errors="replace")
 
@@ -513,7 +503,7 @@ class Cage:
         state = self._state()
         if not state["Running"]:
             raise CouldNotMeasure(self._ended(state, ()).fault)
-        raise CouldNotMeasure(f"Its processes cannot be seen: {plain(helped.fault)}.")
+        raise CouldNotMeasure(f"Its processes cannot be seen: {one_line(helped.fault)}.")
 
     def processes(self) -> tuple[Process, ...]:
         """Return its processes.
@@ -609,7 +599,7 @@ class Cage:
                     ports=now,
                     listened=ever,
                     fault=self._never(now),
-                    last_lines=last_lines(self.log_text()),
+                    last_lines=ending(self.log_text()),
                 )
             time.sleep(_LOOK_SECONDS)
 
@@ -622,11 +612,11 @@ class Cage:
             ports = [given.port] if given.port else [p for p in now if p in wanted] or now
             answers = self.ask(*((port, given.path) for port in ports)) if now else ()
             well = any(200 <= status < 400 for status in answers)
-            return f"{plain(given.path)} answers" if well else ""
+            return f"{one_line(given.path)} answers" if well else ""
 
         def by_log(_: float, __: tuple[int, ...]) -> str:
             found = re.search(given.log_line, self.log_text(), re.MULTILINE)
-            return f"its log has {plain(given.log_line)!r}" if found else ""
+            return f"its log has {one_line(given.log_line)!r}" if found else ""
 
         def by_port(_: float, now: tuple[int, ...]) -> str:
             return f"port {given.port} is listened on" if given.port in now else ""
@@ -674,7 +664,7 @@ class Cage:
 
     def _ended(self, state: Mapping[str, Any], listened: tuple[int, ...]) -> Up:
         status, seconds = int(state["ExitCode"]), self._seconds(state)
-        log = last_lines(self.log_text())
+        log = ending(self.log_text())
         fault = f"It ended with status {status} {after(seconds)}, before it was up."
         if reason := self.ended_by_us(state):
             fault = reason
@@ -703,15 +693,15 @@ class Cage:
     def _never(self, now: tuple[int, ...]) -> str:
         given, waited = self.given, f"within {self.given.patience_seconds:.0f} s"
         if given.path:
-            missed = f"{plain(given.path)} did not answer well"
+            missed = f"{one_line(given.path)} did not answer well"
         elif given.log_line:
-            missed = f"its log had nothing that matches {plain(given.log_line)!r}"
+            missed = f"its log had nothing that matches {one_line(given.log_line)!r}"
         elif given.port:
             missed = f"nothing listened on port {given.port}"
         else:
             missed = f"nothing listened on a port, and it exposes {numbers(self.declared.ports)}"
         opened = f" It listens on {numbers(now)}." if now else ""
-        log = last_lines(self.log_text())
+        log = ending(self.log_text())
         told = f" Its last lines: {log}" if log else " It has logged nothing."
         return f"It runs and did not come up {waited}: {missed}.{opened}{told}"
 
@@ -776,7 +766,7 @@ def _running(lab: Lab, command: Sequence[str], **options: Any) -> Iterator[Raw]:
         )
     try:
         if refusal:
-            raise CouldNotMeasure(f"The helper did not start: {plain(refusal)}")
+            raise CouldNotMeasure(f"The helper did not start: {one_line(refusal)}")
         yield created
     finally:
         with suppress(NotFound), talking_to(lab.engine):

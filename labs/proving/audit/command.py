@@ -91,9 +91,9 @@ def parser(**options: object) -> argparse.ArgumentParser:
     starting.add_argument(
         "--watch-seconds",
         type=_seconds,
-        default=60.0,
+        default=15.0,
         metavar="SECONDS",
-        help="how long to watch what it writes (60)",
+        help="how long to watch what it writes (15; give 60 to see a minute)",
     )
     _add_building(told.add_argument_group("how to build a folder, named like ./web"))
     return told

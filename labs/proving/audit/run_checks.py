@@ -32,19 +32,19 @@ from .cage import (
     Start,
     Up,
     declared,
-    last_lines,
+    ending,
     numbers,
-    plain,
 )
 from .catalogue import RUN
 from .run_judgements import Answered, Drained, Setting, Without, missing
+from .secrets import one_line
 
 if TYPE_CHECKING:
     from ..lab import Lab
     from .findings import Finding
 
 AT_ONCE = 4
-WRITES_SECONDS = 60.0
+WRITES_SECONDS = 15.0
 GRACE_SECONDS = 10.0
 SETTINGS_TRIED = 6
 
@@ -184,7 +184,7 @@ def run(
         try:
             attributes = lab.engine.docker.images.get(image).attrs
         except ImageNotFound as error:
-            raise ProvingError(f"The engine has no image {plain(image)}.") from error
+            raise ProvingError(f"The engine has no image {one_line(image)}.") from error
     with Guard(lab) as guard:
         audit = _Run(
             lab,
@@ -216,7 +216,7 @@ def _checked(start: Start) -> Start:
         re.compile(start.log_line)
     except re.error as error:
         raise ProvingError(
-            f"{plain(start.log_line)!r} is no regular expression: {error}. Its log could not be "
+            f"{one_line(start.log_line)!r} is no regular expression: {error}. Its log could not be "
             "searched for that."
         ) from error
     return replace(start, path=f"/{start.path.lstrip('/')}" if start.path else "")
@@ -291,7 +291,7 @@ class _Run:
         except (CouldNotMeasure, ContainerError) as error:
             found = [missing(name, str(error))]
         except APIError as error:
-            found = [missing(name, f"The engine refused: {plain(str(error.explanation))}.")]
+            found = [missing(name, f"The engine refused: {one_line(str(error.explanation))}.")]
         if name == "pid-1" and len(found) == 1:
             found.append(missing("foreground", found[0].figure))
         tell(name)
@@ -365,11 +365,11 @@ class _Run:
         told = self.declared
         self.facts.update(
             exposes=list(told.ports[:_PORTS_TOLD]),
-            stop_signal=plain(told.stop_signal, 40),
-            user=plain(told.user, 60) or "root",
-            volumes=[plain(path, 120) for path in told.volumes][:20],
+            stop_signal=one_line(told.stop_signal, 40),
+            user=one_line(told.user, 60) or "root",
+            volumes=[one_line(path, 120) for path in told.volumes][:20],
             health_check=told.health_check or "none",
-            image_architecture=plain(told.architecture, 40),
+            image_architecture=one_line(told.architecture, 40),
             engine_architecture=self.lab.engine.description.architecture,
         )
 
@@ -447,7 +447,9 @@ class _Run:
         except ProvingError as error:
             stops.append(CouldNotMeasure(str(error)))
         except APIError as error:
-            stops.append(CouldNotMeasure(f"The engine refused: {plain(str(error.explanation))}."))
+            stops.append(
+                CouldNotMeasure(f"The engine refused: {one_line(str(error.explanation))}.")
+            )
 
     def _no_http(self, trial: _Trial) -> str:
         return f"No request of HTTP is answered on port {numbers(trial.up.ports)}."
@@ -540,7 +542,8 @@ class _Run:
             return [missing("readiness", self._no_http(trial), applicable=False)]
         ports = " ".join(map(str, trial.http_ports))
         patience = str(round(self.start.patience_seconds))
-        paths = ["/", NO_SUCH_PATH, *judge.READY_PATHS]
+        named = self.start.path if self.start.path != "/" else ""
+        paths = dict.fromkeys(filter(None, ("/", NO_SUCH_PATH, named, *judge.READY_PATHS)))
         with self._cage(trial) as cage:
             told = cage.run(_READINESS_SCRIPT, patience, ports, *paths)
             started_at = cage.started_at()
@@ -550,9 +553,8 @@ class _Run:
         return [
             judge.readiness(
                 [one for one in answers if one.path != NO_SUCH_PATH],
-                any_path_answers=any(
-                    one.path == NO_SUCH_PATH and one.well_seconds is not None for one in answers
-                ),
+                no_such_path=next((one for one in answers if one.path == NO_SUCH_PATH), None),
+                named=named,
                 ports=ports.replace(" ", ", "),
             )
         ]
@@ -592,11 +594,9 @@ def read_setting(
     """Tell what became of a start without a setting: from its end, its log and its answers."""
     if up.has_ended:
         names = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", log) is not None
-        return Setting(
-            name, Without.NAMED if names else Without.UNNAMED, up.seconds, last_lines(log)
-        )
+        return Setting(name, Without.NAMED if names else Without.UNNAMED, up.seconds, ending(log))
     if not up.is_up:
-        return Setting(name, Without.HANGS, up.seconds, last_lines(log))
+        return Setting(name, Without.HANGS, up.seconds, ending(log))
     for port, status in statuses.items():
         if status != usual.get(port, 0) and (status == 0 or status >= 500):
             told = f"status {status}" if status else "no answer"

@@ -10,9 +10,10 @@ from enum import StrEnum
 
 from ..claims import Value, Verdict, humanize
 from ..container import KILLED, Process, Stop
-from .cage import Up, after, numbers, plain
+from .cage import Up, after, numbers
 from .catalogue import CHECKS
 from .findings import Finding
+from .secrets import one_line
 
 READY_PATHS = (
     "/healthz",
@@ -42,6 +43,7 @@ SMALL_BYTES = 2**20
 """What may be left in places for passing files without being called a write."""
 
 _PASSING = ("/tmp/", "/run/", "/var/run/", "/var/tmp/", "/dev/")  # noqa: S108
+_COMPILED = re.compile(r"/__pycache__/[^/]+\.pyc(\.\d+)?$")
 _LOG_FILE = re.compile(r"(^|/)logs?/|\.log(\.\d+)?$|(^|/)(access|error)[._-]?log$")
 _NOT_LOGS = frozenset({"wtmp", "btmp", "lastlog", "faillog"})
 _SHOWN = 8
@@ -133,7 +135,7 @@ def pid_1(first: Sequence[Process], second: Sequence[Process]) -> Finding:
     if one is None:
         return missing("pid-1", "The container's first process could not be seen.")
     name = _name(one)
-    values: dict[str, Value] = {"comm": plain(one.comm, 40), "processes": len(second)}
+    values: dict[str, Value] = {"comm": one_line(one.comm, 40), "processes": len(second)}
     under = _by_pid(second, _lasting_child(first, second, 1) or 0)
     if _is_init(one) and under is not None:
         shown, waiter = f"the init {name}, and under it {_name(under)}", under
@@ -148,7 +150,7 @@ def pid_1(first: Sequence[Process], second: Sequence[Process]) -> Finding:
             f"{place} is {who} ({_told(waiter)}), which waits for {_told(behind)}.",
             "Write the command in exec form, a list of words, and end a script that starts the "
             'application by `exec "$@"`.',
-            {**values, "waits_for": plain(behind.comm, 40)},
+            {**values, "waits_for": one_line(behind.comm, 40)},
         )
     return _yes("pid-1", f"PID 1 is {shown}.", values)
 
@@ -194,7 +196,7 @@ def drains(seen: Drained, grace_seconds: float) -> Finding:
         "port": seen.port,
     }
     done = (
-        f"Of a request for {plain(seen.path, 60)} on port {seen.port} the first lines had been "
+        f"Of a request for {one_line(seen.path, 60)} on port {seen.port} the first lines had been "
         f"sent when {_signal(stop.signal)} came, and the rest was sent {seen.rest_seconds:.1f} s "
         "later"
     )
@@ -357,9 +359,14 @@ def writes(
     """Judge what a container has left in its writable layer: files with their sizes in bytes.
 
     `seen` is how many paths have changed; where not `all_seen`, not all of them were looked at.
-    Small files in places for passing ones (/tmp, /run) are told, and are no fault.
+    Small files in places for passing ones (/tmp, /run) are told, and are no fault; nor is what
+    Python has compiled, which it does again wherever it does not find it.
     """
-    lasting = {path: size for path, size in sizes.items() if not path.startswith(_PASSING)}
+    lasting = {
+        path: size
+        for path, size in sizes.items()
+        if not (path.startswith(_PASSING) or _COMPILED.search(path))
+    }
     values: dict[str, Value] = {
         "written_bytes": layer_bytes,
         "files": len(sizes),
@@ -374,7 +381,9 @@ def writes(
     number = f"{least}{len(sizes)} file{'s' * (len(sizes) != 1)}"
     told = f"It has written {number} ({humanize(layer_bytes, 'B')} in its layer) {when}"
     if not lasting and all_seen and layer_bytes < SMALL_BYTES:
-        return _yes("writes", f"{told}, all in /tmp or /run.", values, _shown(sizes))
+        compiled = any(_COMPILED.search(path) for path in sizes)
+        where = "all in /tmp or /run" + ", or compiled by Python" * compiled
+        return _yes("writes", f"{told}, {where}.", values, _shown(sizes))
     return _no(
         "writes",
         f"{told}, {len(lasting)} of them outside of /tmp and /run.",
@@ -385,20 +394,27 @@ def writes(
     )
 
 
-def readiness(answers: Sequence[Answered], *, any_path_answers: bool, ports: str) -> Finding:
+def readiness(
+    answers: Sequence[Answered], *, no_such_path: Answered | None, named: str, ports: str
+) -> Finding:
     """Judge whether a usual path tells of readiness, and not before anything else answers.
 
-    `answers` are those of the usual paths, and of `/`. A server that answers any path alike tells
-    nothing by these.
+    `answers` are those of the usual paths, of `/`, and of the path that somebody has `named`.
+    Where a path that nobody has, `no_such_path`, is answered well, those that are answered just
+    like it tell nothing; one that somebody has named is taken at their word.
     """
     roots = [one.first_seconds for one in answers if one.path == "/" and one.first_status < 500]
     usual = [one for one in answers if one.path != "/" and one.well_seconds is not None]
-    if any_path_answers:
-        return missing(
-            "readiness",
-            "It answers any path well, also one that does not exist, so the usual ones tell "
-            "nothing of whether it is ready.",
-        )
+    if no_such_path is not None and no_such_path.well_seconds is not None:
+        first = no_such_path.first_status
+        told = [one for one in usual if one.first_status != first or one.path == named]
+        if not told:
+            return missing(
+                "readiness",
+                f"It answers every path alike, with {first} also one that does not exist: so the "
+                "usual ones tell nothing of whether it is ready. Name the one that does.",
+            )
+        usual = told
     if not usual:
         return _no(
             "readiness",
@@ -407,7 +423,7 @@ def readiness(answers: Sequence[Answered], *, any_path_answers: bool, ports: str
             "name that in the readiness probe.",
             {"ready_paths": 0},
         )
-    order = {path: number for number, path in enumerate(READY_PATHS)}
+    order = {path: number for number, path in enumerate((named, *READY_PATHS))}
     best = min(usual, key=lambda one: order.get(one.path, len(order)))
     well = best.well_seconds or 0.0
     values: dict[str, Value] = {
@@ -458,10 +474,10 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
         "left_out": left_out,
     }
     more = f" {left_out} more were not tried." if left_out else ""
-    places = tuple(plain(one.name, 60) for one in (faults or tried))[:_SHOWN]
+    places = tuple(one_line(one.name, 60) for one in (faults or tried))[:_SHOWN]
     if faults:
         told = "; ".join(
-            f"without {plain(one.name, 60)}, {one.outcome}" + (f" ({one.told})" * bool(one.told))
+            f"without {one_line(one.name, 60)}, {one.outcome}" + (f" ({one.told})" * bool(one.told))
             for one in faults[:3]
         )
         return _no(
@@ -484,7 +500,7 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
     if path not in ("", "/"):
         return _yes(
             "settings",
-            f"Without any of {len(tried)} settings it comes up and answers {plain(path, 60)} as "
+            f"Without any of {len(tried)} settings it comes up and answers {one_line(path, 60)} as "
             f"before: it has defaults.{more}",
             values,
             places,
@@ -529,7 +545,7 @@ def _signal(number: int) -> str:
 
 def _shown(sizes: Mapping[str, int]) -> tuple[str, ...]:
     largest = sorted(sizes, key=lambda path: (-sizes[path], path))[:_SHOWN]
-    return tuple(f"{plain(path, 120)} ({humanize(sizes[path], 'B')})" for path in largest)
+    return tuple(f"{one_line(path, 120)} ({humanize(sizes[path], 'B')})" for path in largest)
 
 
 def _by_pid(processes: Sequence[Process], pid: int) -> Process | None:
@@ -546,11 +562,11 @@ def _lasting_child(first: Sequence[Process], second: Sequence[Process], pid: int
 
 
 def _name(process: Process) -> str:
-    return plain(process.comm, 40) or f"PID {process.pid}"
+    return one_line(process.comm, 40) or f"PID {process.pid}"
 
 
 def _told(process: Process) -> str:
-    return plain(process.args, 60) or _name(process)
+    return one_line(process.args, 60) or _name(process)
 
 
 def _is_init(process: Process) -> bool:

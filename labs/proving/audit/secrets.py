@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+from .text import printable
+
 MASK = "••••"
 """What stands for a secret wherever the text around it is told."""
 
@@ -120,6 +122,8 @@ FORMS = (
 )
 """All forms that are looked for."""
 
+_READ = 10_000
+_ANY_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s/]+(?=@)")
 _IN_ADDRESSES = "password in an address"
 _BY_TEXT = (_IN_ADDRESSES, "password of a machine", "npm token")
 
@@ -175,7 +179,10 @@ def secrets_in(text: bytes) -> Iterator[tuple[str, int, int]]:
 
 
 def redact(text: str) -> str:
-    """Return a text with a mask in the place of each secret, those of its named values too."""
+    """Return a text with a mask in the place of each secret, those of its named values too.
+
+    Any password in an address is masked, one that is called a placeholder elsewhere included.
+    """
     encoded = text.encode("utf-8", "surrogateescape")
     parts, at = [], 0
     for _, begins, ends in secrets_in(encoded):
@@ -185,9 +192,18 @@ def redact(text: str) -> str:
             at = ends
     parts.append(encoded[at:])
     masked = b"".join(parts).decode("utf-8", "surrogateescape")
+    masked = _ANY_PASSWORD.sub(rf"\1{MASK}", masked)
     for _, value in named_values(masked):
         masked = masked.replace(value, MASK)
     return masked
+
+
+def one_line(text: str, longest: int = 160) -> str:
+    """Return a stranger's text as one printable line of at most so many characters.
+
+    Its secrets are masked, and blanks and new lines become one blank each.
+    """
+    return printable(redact(" ".join(text[:_READ].split())), longest)
 
 
 def is_named_secret(name: str, value: str) -> bool:
