@@ -152,6 +152,17 @@ def test_an_init_is_looked_through() -> None:
     assert FAILS == judge.pid_1([init, shell, app], [init, shell, app]).verdict
 
 
+def test_a_launcher_that_waits_and_a_manager_are_not_the_application() -> None:
+    """A launcher that has handed over, or has nothing to wait for, is fine."""
+    npm = Process(1, 0, "S", "npm start", "npm start")
+    node = Process(20, 1, "S", "node", "node server.js")
+    manager = Process(1, 0, "S", "supervisord", "/usr/bin/python3 /usr/bin/supervisord")
+
+    assert FAILS == judge.pid_1([npm, node], [npm, node]).verdict
+    assert HOLDS == judge.pid_1([npm], [npm]).verdict
+    assert FAILS == judge.pid_1([manager], [manager]).verdict
+
+
 def test_zombies_are_no_application_and_an_unseen_process_no_pass() -> None:
     """A shell that is the application may have left zombies."""
     zombie = Process(7, 1, "Z", "sleep", "")
@@ -179,43 +190,39 @@ def test_a_stop_is_judged_by_the_kill_and_the_grace(seen: Stop, verdict: Verdict
     assert verdict == judge.stops(seen, 10.0).verdict
 
 
-def drained(begun: int, whole: int = 200, *, under_way: bool, ended: Stop | None = None) -> Drained:
-    """Return what became of two requests for a path that usually answers with 200."""
-    return Drained(200, begun, whole, under_way, "/", 80, ended or stop())
+def drained(status: int, *, whole: bool = False, ended: Stop | None = None) -> Drained:
+    """Return what became of a request for a path that usually answers with 200."""
+    return Drained(200, status, whole, "/", 80, ended or stop())
 
 
+@pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize(
-    ("seen", "verdict"),
+    ("status", "ended", "verdict"),
     [
-        (drained(200, under_way=False), HOLDS),
-        (drained(0, under_way=False), FAILS),
-        (drained(503, under_way=False), FAILS),
-        (drained(200, 200, under_way=True), HOLDS),
-        (drained(0, 200, under_way=True), HOLDS),
-        (drained(0, 0, under_way=True), FAILS),
-        (drained(200, under_way=False, ended=stop(10.0, 137, killed=True)), NOT_MEASURED),
+        (200, None, HOLDS),
+        (0, None, FAILS),
+        (503, None, FAILS),
+        (200, stop(10.0, 137, killed=True), NOT_MEASURED),
+        (0, stop(10.0, 137, killed=True), FAILS),
     ],
 )
-def test_what_was_under_way_decides_how_it_drains(seen: Drained, verdict: Verdict) -> None:
-    """A request that was sent in full counts more than one that was begun."""
-    assert verdict == judge.drains(seen, 10.0).verdict
+def test_what_was_under_way_decides_how_it_drains(
+    status: int, ended: Stop | None, verdict: Verdict, whole: bool
+) -> None:
+    """Who takes no notice of the signal and answers on has not been seen to drain."""
+    assert verdict == judge.drains(drained(status, whole=whole, ended=ended), 10.0).verdict
 
 
 def test_a_signal_that_missed_the_request_measures_nothing() -> None:
-    """TERM must come between the two halves; else nothing was under way for certain."""
-    events = {
-        "usual": (98.0, 200),
-        "sent": (99.5, 0),
-        "whole": (99.6, 200),
-        "rest": (101.6, 0),
-        "begun": (101.7, 200),
-    }
-    early = {**events, "sent": (100.5, 0)}
+    """TERM must come between the two halves, or before the answer to a whole request."""
+    begun = {"usual": (98.0, 200), "sent": (99.5, 0), "rest": (101.6, 0), "begun": (101.7, 200)}
+    whole = {"usual": (98.0, 200), "sent": (99.5, 0), "whole": (101.6, 200)}
 
-    seen = run_checks.read_drain(events, stop(), 80, "/")
-    assert (200, 200, False) == (seen.begun, seen.whole, seen.whole_was_under_way)
-    with pytest.raises(CouldNotMeasure, match="not before the second half"):
-        run_checks.read_drain(early, stop(), 80, "/")
+    for events, is_whole in ((begun, False), (whole, True)):
+        seen = run_checks.read_drain(events, stop(), 80, "/")
+        assert (200, is_whole) == (seen.status, seen.was_whole)
+        with pytest.raises(CouldNotMeasure, match="not before its"):
+            run_checks.read_drain({**events, "sent": (100.5, 0)}, stop(), 80, "/")
     with pytest.raises(CouldNotMeasure, match="did not come to its end"):
         run_checks.read_drain({"usual": (98.0, 200)}, stop(), 80, "/")
 

@@ -603,6 +603,17 @@ class Cage:
                 )
             time.sleep(_LOOK_SECONDS)
 
+    def ended_within(self, seconds: float) -> Up | None:
+        """Return how it ended, if it does within so many seconds."""
+        until = time.monotonic() + seconds
+        while True:
+            state = self._state()
+            if not state["Running"]:
+                return self._ended(state, self.listening()[1])
+            if time.monotonic() > until:
+                return None
+            time.sleep(_LOOK_SECONDS)
+
     def _sign(self, known: Sequence[int]) -> Callable[[float, tuple[int, ...]], str]:
         """Return what tells by the seconds and the open ports whether it is up, and by what."""
         given = self.given

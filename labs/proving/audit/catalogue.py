@@ -47,7 +47,7 @@ ARCHIVE = (
 """Those that read what `docker save` gives of an image."""
 
 RUN = (
-    Check("pid-1", "Is the application the first process?", ("P1", "P3"), "run", 75),
+    Check("pid-1", "Is the application the first process?", ("P1", "P3", "P5"), "run", 75),
     Check(
         "stops",
         "Does it end on TERM, well before the grace period is over?",

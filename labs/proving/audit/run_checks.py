@@ -63,6 +63,7 @@ _PORTS_TOLD = 50
 _AT_EASE_SECONDS = 1.0
 """Between a server's first answer and its stop: some set their handlers after they listen."""
 
+_TO_END_SECONDS = 5.0
 _HTTP_PORTS = 4
 _LOOKED_AT = 300
 """How many of the changed files are looked at, by a question to the engine each."""
@@ -83,21 +84,25 @@ told() { echo "$1 $EPOCHREALTIME ${2:-0}"; }
 number() { [[ $1 =~ ^HTTP/[0-9.]+\ ([0-9]{3}) ]] && code=${BASH_REMATCH[1]} || code=0; }
 patience=5 ask "$port" "$path"; told usual "$status"; sleep 1
 for host in 127.0.0.1 ::1; do { exec 5<>"/dev/tcp/$host/$port"; } 2>/dev/null && break; done
+printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$path" >&5 || exit 0
+line=; IFS= LC_ALL=C read -rt 0.5 -n 64 line <&5
+if [ $? -gt 128 ]; then
+  told sent; IFS= LC_ALL=C read -rt 14 -n 64 line <&5; number "$line"; told whole $code; exit
+fi
+exec 5>&-
 { exec 4<>"/dev/tcp/$host/$port"; } 2>/dev/null || exit 0
-printf 'GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$path" >&5
-printf 'GET %s HTTP/1.1\r\nHost: localhost\r\n' "$path" >&4
-told sent
-line=; IFS= LC_ALL=C read -rt 2 -n 64 line <&5; result=$?
-waits=no
-if [ $result -gt 128 ]; then waits=yes; else number "$line"; told whole $code; sleep 2; fi
+printf 'GET %s HTTP/1.1\r\nHost: localhost\r\n' "$path" >&4; sleep 0.7
+told sent; sleep 2
 printf 'Connection: close\r\n\r\n' >&4 2>/dev/null; told rest
-[ $waits = no ] || { IFS= LC_ALL=C read -rt 12 -n 64 line <&5; number "$line"; told whole $code; }
 line=; IFS= LC_ALL=C read -rt 12 -n 64 line <&4; number "$line"; told begun $code
 """
 )
-"""For bash in the container's network: a request begun, one sent in full, and what came of them.
+"""For bash in the container's network: a request that is under way, and what came of it.
 
-It prints what happened, when, and a status: TERM must come between `sent` and `rest`.
+It is one that was sent in full and is not answered for half a second; where all are answered sooner
+it is one whose first lines alone were sent. It is the only one, since a server may have one worker.
+The script prints what happened, when, and a status: TERM must come after `sent`, and before `rest`
+or `whole`.
 """
 
 _READINESS_SCRIPT = (
@@ -421,7 +426,15 @@ class _Run:
             return [missing("drains", "It listens on no port.", applicable=False)]
         if not trial.http_ports:
             return [missing("drains", self._no_http(trial), applicable=False)]
-        port, path = trial.http_ports[0], self.start.path or "/"
+        path = self.start.path or "/"
+        well = [port for port, status in trial.statuses.items() if 0 < status < 500]
+        if not well:
+            status = trial.statuses[trial.http_ports[0]]
+            told = (
+                f"It answers {one_line(path, 60)} with {status}: name a path that it answers well."
+            )
+            return [missing("drains", told)]
+        port = well[0]
         with self._cage(trial) as cage:
             self._up(cage, trial)
             lines = cage.stream(_DRAIN_SCRIPT, str(port), path)
@@ -435,7 +448,7 @@ class _Run:
                     thread = threading.Thread(target=self._stop_into, args=(cage, stops))
                     thread.start()
             if thread is None:
-                raise CouldNotMeasure(f"No two requests could be begun at once on port {port}.")
+                raise CouldNotMeasure(f"No request could be begun on port {port}.")
             thread.join()
         if isinstance(stop := stops[0], CouldNotMeasure):
             raise stop
@@ -584,6 +597,8 @@ class _Run:
                 path = self.start.path or "/"
                 asked = cage.ask(*((port, path) for port in trial.http_ports))
                 statuses = dict(zip(trial.http_ports, asked, strict=True))
+                if not all(statuses.values()):  # some listen before they read their settings
+                    up = cage.ended_within(_TO_END_SECONDS) or up
             log = cage.log_text()
         return read_setting(name, up, log, trial.statuses, statuses)
 
@@ -623,24 +638,23 @@ def read_drain(
     Raises:
         CouldNotMeasure: TERM did not come between the request's two halves, or it was not sent.
     """
-    if not {"usual", "sent", "whole", "rest", "begun"} <= set(events):
+    if not {"usual", "sent"} <= set(events) or not {"whole", "begun"} & set(events):
         raise CouldNotMeasure("The request that was to be under way did not come to its end.")
-    sent, rest = events["sent"][0], events["rest"][0]
-    if not sent <= stop.term_at <= rest:
+    sent, is_whole = events["sent"][0], "whole" in events
+    over = events["whole" if is_whole else "rest"][0]
+    if not sent <= stop.term_at <= over:
         raise CouldNotMeasure(
-            f"The signal came {stop.term_at - sent:.1f} s after the first half of the request, and "
-            f"not before the second half, {rest - sent:.1f} s after it."
+            f"The signal came {stop.term_at - sent:.1f} s after the request was sent, not before "
+            f"{'its answer' if is_whole else 'its second half'}, {over - sent:.1f} s after it."
         )
-    whole_at, whole = events["whole"]
     return Drained(
         usual=events["usual"][1],
-        begun=events["begun"][1],
-        whole=whole,
-        whole_was_under_way=whole_at > stop.term_at,
+        status=events["whole" if is_whole else "begun"][1],
+        was_whole=is_whole,
         path=path,
         port=port,
         stop=stop,
-        rest_seconds=rest - stop.term_at,
+        rest_seconds=over - stop.term_at,
     )
 
 

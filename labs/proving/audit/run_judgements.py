@@ -39,6 +39,14 @@ SHELLS = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "mksh", "busybox"
 INITS = frozenset(
     {"tini", "tini-static", "dumb-init", "docker-init", "catatonit", "s6-svscan", "pid1"}
 )
+LAUNCHERS = frozenset(
+    {"npm", "npx", "yarn", "pnpm", "su", "sudo", "runuser", "poetry", "pipenv", "uv", "bundle"}
+)
+"""Programs that start another one and wait for it."""
+
+MANAGERS = frozenset({"supervisord", "systemd", "init", "runsvdir", "monit", "circusd", "pm2"})
+"""Programs that start others, and start them again: a container runs on whatever becomes of those."""
+
 SMALL_BYTES = 2**20
 """What may be left in places for passing files without being called a write."""
 
@@ -60,18 +68,17 @@ _NO_SETTING = re.compile(
 
 @dataclass(frozen=True)
 class Drained:
-    """What became of two requests that were under way when TERM came.
+    """What became of a request that was under way when TERM came.
 
-    Of the one, only the first lines had been sent; of the other all. `whole_was_under_way` says
-    whether that one had not been answered by then. Their statuses are 0 where no answer came.
-    `usual` is the status of the path before. `stop` is how the container ended; the rest of the
-    first request was sent so many seconds after the signal.
+    `was_whole` says whether all of it had been sent, and it was waiting for its answer; else only
+    its first lines had been. Its status is 0 where no answer came; `usual` is that of the path
+    before. `stop` is how the container ended. The answer came, or the rest of the request was sent,
+    `rest_seconds` after the signal.
     """
 
     usual: int
-    begun: int
-    whole: int
-    whole_was_under_way: bool
+    status: int
+    was_whole: bool
     path: str
     port: int
     stop: Stop
@@ -142,6 +149,21 @@ def pid_1(first: Sequence[Process], second: Sequence[Process]) -> Finding:
         behind = _by_pid(second, _lasting_child(first, second, under.pid) or 0)
     else:
         shown, waiter, behind = name, one, under
+    if _program(waiter) in MANAGERS:
+        return _no(
+            "pid-1",
+            f"PID {waiter.pid} is {_name(waiter)}, a manager of services, which runs on when the "
+            "application fails.",
+            "Start the application as the container's command, and leave restarts to the platform.",
+            values,
+        )
+    if _program(waiter) in LAUNCHERS and behind is not None:
+        return _no(
+            "pid-1",
+            f"PID {waiter.pid} is {_name(waiter)}, which waits for {_told(behind)}.",
+            "Write what it starts as the command, such as `node server.js` instead of `npm start`.",
+            {**values, "waits_for": one_line(behind.comm, 40)},
+        )
     if _is_shell(waiter) and behind is not None:
         who = "a shell" if waiter.comm in SHELLS else "a script of a shell"
         place = f"PID {waiter.pid}"
@@ -186,35 +208,30 @@ def stops(stop: Stop, grace_seconds: float) -> Finding:
 
 
 def drains(seen: Drained, grace_seconds: float) -> Finding:
-    """Judge what became of requests that were under way when TERM came."""
+    """Judge what became of a request that was under way when TERM came."""
     stop = seen.stop
     values: dict[str, Value] = {
-        "begun_request_status": seen.begun,
-        "whole_request_status": seen.whole,
-        "whole_request_was_under_way": seen.whole_was_under_way,
+        "request_status": seen.status,
+        "request_was_whole": seen.was_whole,
         "stop_seconds": round(stop.seconds, 2),
         "port": seen.port,
     }
+    signal, path = _signal(stop.signal), f"{one_line(seen.path, 60)} on port {seen.port}"
     done = (
-        f"Of a request for {one_line(seen.path, 60)} on port {seen.port} the first lines had been "
-        f"sent when {_signal(stop.signal)} came, and the rest was sent {seen.rest_seconds:.1f} s "
-        "later"
+        f"A request for {path} was waiting for its answer when {signal} came"
+        if seen.was_whole
+        else f"Of a request for {path} the first lines had been sent when {signal} came, and the "
+        f"rest was sent {seen.rest_seconds:.1f} s later"
     )
-    whole = "; another one, sent in full, was waiting for its answer" * seen.whole_was_under_way
-    answers = [_answer("it", seen.begun, seen.usual)]
-    if seen.whole_was_under_way:
-        answers.append(_answer("the full one", seen.whole, seen.usual))
-    figure = f"{done}{whole}: {', '.join(answers)}."
-    good = [seen.begun == seen.usual]
-    if seen.whole_was_under_way:
-        good = [seen.whole == seen.usual]  # what was sent in full decides
-    if stop.killed and all(good):
+    figure = f"{done}: {_answer('it', seen.status, seen.usual)}."
+    well = seen.status == seen.usual
+    if stop.killed and well:
         return missing(
             "drains",
-            f"It takes no notice of {_signal(stop.signal)}, goes on answering, and is killed after "
+            f"It takes no notice of {signal}, goes on answering, and is killed after "
             f"{grace_seconds:.0f} s: so nothing is told of how it drains.",
         )
-    if all(good):
+    if well:
         return _yes("drains", figure, values)
     return _no(
         "drains",
@@ -273,7 +290,7 @@ def logs(
     }
     least = "" if all_kept else "at least "
     out = f"{least}{humanize(log_bytes, 'B')} on standard output and error"
-    after_requests = f", {growing} of the bytes after {asked} requests" if growing and asked else ""
+    after_requests = f", {growing} of these bytes on {asked} requests" if growing and asked else ""
     if files:
         return _no(
             "logs",
@@ -445,7 +462,7 @@ def readiness(
     if best.first_status >= 500:
         figure += f", and with {best.first_status} from {best.first_seconds:.1f} s on"
     if not roots:
-        return _yes("readiness", f"{figure}; / does not answer.", values, places)
+        return _yes("readiness", f"{figure}; / does not answer well.", values, places)
     answered = min(roots)
     values["answered_seconds"] = round(answered, 2)
     if well < answered - 0.5:
@@ -482,7 +499,7 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
         )
         return _no(
             "settings",
-            f"Of {len(tried)} settings that were taken away one by one: {told}.{more}",
+            f"Of {_settings(len(tried))} taken away one by one: {told}.{more}",
             "Read all settings at the start, and end with a sentence that names those missing.",
             values,
             places,
@@ -492,7 +509,7 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
         others = "; the others it does not need" * (len(needed) < len(tried))
         return _yes(
             "settings",
-            f"Without any of {len(needed)} settings it ends within {longest:.1f} s and names what "
+            f"Without any of {_settings(len(needed))} it ends within {longest:.1f} s and names what "
             f"is missing{others}.{more}",
             values,
             places,
@@ -500,16 +517,20 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
     if path not in ("", "/"):
         return _yes(
             "settings",
-            f"Without any of {len(tried)} settings it comes up and answers {one_line(path, 60)} as "
+            f"Without any of {_settings(len(tried))} it comes up and answers {one_line(path, 60)} as "
             f"before: it has defaults.{more}",
             values,
             places,
         )
     return missing(
         "settings",
-        f"It comes up without any of {len(tried)} settings ({', '.join(places)}). Whether it fails "
-        f"later is not to be seen: name a path that needs them.{more}",
+        f"It comes up without any of {_settings(len(tried))} ({', '.join(places)}). Whether it "
+        f"fails later is not to be seen: name a path that needs them.{more}",
     )
+
+
+def _settings(number: int) -> str:
+    return f"{number} setting{'s' * (number != 1)}"
 
 
 def _yes(
@@ -577,3 +598,8 @@ def _is_shell(process: Process) -> bool:
     """Tell whether a process is a shell, or a script that one runs."""
     program = posixpath.basename(process.args.partition(" ")[0]).removeprefix("-")
     return process.comm in SHELLS or program in SHELLS
+
+
+def _program(process: Process) -> str:
+    """Return the name of a process without the arguments that some write into it (`npm start`)."""
+    return process.comm.partition(" ")[0]
