@@ -15,6 +15,11 @@ os.environ["PROVING_PROGRESS"] = "none"  # what tests prove is nobody's progress
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let all ten images be audited that people make (`test_audit_images.py`), and not only two."""
+    parser.addoption("--every-image", action="store_true", help="audit all ten images")
+
+
 @pytest.fixture
 def answer() -> Callable[[str], Any]:
     """Return what a real engine answered: JSON as data, anything else as text."""

@@ -445,6 +445,9 @@ def test_the_engine_is_told_from_a_damaged_archive(tmp_path: Path) -> None:
 
 
 ARMS = {
+    "B2": ("02-base-images", "hidden-bytes"),
+    "B3": ("02-base-images", "package-manager"),
+    "R3": ("08-runtime-configuration", "command-form"),
     "S1": ("04-layer-size", "hidden-bytes"),
     "S3": ("04-layer-size", "hidden-bytes"),
     "M1": ("05-multi-stage", "toolchain"),  # the images of M2
@@ -477,7 +480,7 @@ def _arms(claim: str) -> Iterator[tuple[str, str, str]]:
     if claim != "R5":
         slug, check_id = ARMS[claim]
         with Lab(slug) as lab:
-            bad, good = lab.arms(claim)
+            bad, good = lab.arms(claim) if claim != "B3" else lab.variants(claim, "bad", "scratch")
             yield bad.id, good.id, check_id
         return
     token = leaks.Token.random()

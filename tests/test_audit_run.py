@@ -27,9 +27,14 @@ ORDERS = {"DATABASE_URL": "postgres://db/orders", "CURRENCY": "EUR"}
 ARMS = (
     ("P1", ("pid-1", "stops"), Start()),
     ("P2", ("stops",), Start()),
+    ("P3", ("pid-1",), Start()),
     ("P4", ("reaps",), Start()),
     ("P6", ("foreground",), Start()),
+    ("P7", ("drains",), Start()),
     ("P8", ("drains",), Start()),
+    ("Q1", ("pid-1",), Start()),
+    ("Q4", ("writes",), Start(path="/entries", volumes=("/data",))),
+    ("Q5", ("logs",), Start()),
     ("Q6", ("logs",), Start()),
     ("Q8", ("read-only-root", "any-user", "no-capabilities"), Start()),
     ("R6", ("settings",), Start(environment=ORDERS, path="/orders")),
@@ -58,6 +63,17 @@ def test_the_fault_of_a_bad_arm_is_found_and_not_in_the_good_one(
         found[arm] = {finding.check.id: str(finding.verdict) for finding in seen.findings}
 
     assert {"bad": dict.fromkeys(checks, FAILS), "good": dict.fromkeys(checks, HOLDS)} == found
+
+
+@pytest.mark.engine
+def test_a_manager_of_services_is_found_and_one_that_fails_alone_is_no_pass(lab: Any) -> None:
+    """The application of P5 fails at every start: only the manager's container runs on."""
+    bad, good = (
+        run_checks.run(lab, image.id, only=("pid-1",)).findings[0].verdict
+        for image in lab.arms("P5")
+    )
+
+    assert (FAILS, NOT_MEASURED) == (bad, good)
 
 
 @pytest.mark.engine
@@ -161,6 +177,15 @@ def test_a_launcher_that_waits_and_a_manager_are_not_the_application() -> None:
     assert FAILS == judge.pid_1([npm, node], [npm, node]).verdict
     assert HOLDS == judge.pid_1([npm], [npm]).verdict
     assert FAILS == judge.pid_1([manager], [manager]).verdict
+
+
+def test_a_helper_beside_the_application_is_not_what_is_waited_for() -> None:
+    """The server has workers, and the daemon that was started before it has none."""
+    server, worker = Process(20, 1, "S", "su", "su -c server"), Process(21, 20, "S", "server", "s")
+    helper = Process(30, 1, "S", "epmd", "epmd -daemon")
+    seen = [SHELL, server, worker, helper]
+
+    assert "waits for su -c server" in judge.pid_1(seen, seen).figure
 
 
 def test_zombies_are_no_application_and_an_unseen_process_no_pass() -> None:

@@ -38,6 +38,9 @@ SETTLE_SECONDS = 3.0
 """How long something that opens no port has to run to be up, unless it is told otherwise."""
 
 _LOOK_SECONDS = 0.1
+_LAST_SECONDS = 1.5
+"""Of the patience: when another port counts than those that it exposes."""
+
 _HOLD_SECONDS = 0.4
 """How long after the first sign a container has to be still there to be up."""
 
@@ -126,8 +129,8 @@ class Start:
 
     The first of these that is given tells it: a `path` that answers with a status below 400, a
     line of its log that matches `log_line`, a `port` that is listened on, or `up_seconds` for which
-    it runs. Where none is, it is up when it listens on a port that it exposes; one that exposes
-    none is, when it has run for some seconds. It is waited for `patience_seconds`.
+    it runs. Where none is, it is up when it listens on a port that it exposes, or, at the end of
+    `patience_seconds`, on another one; one that exposes none is, when it has run for some seconds.
     `volumes` are paths where it gets an empty directory in memory.
     """
 
@@ -617,7 +620,8 @@ class Cage:
     def _sign(self, known: Sequence[int]) -> Callable[[float, tuple[int, ...]], str]:
         """Return what tells by the seconds and the open ports whether it is up, and by what."""
         given = self.given
-        wanted = set(known) or set(self.declared.ports)
+        exposed = set(self.declared.ports)
+        wanted = exposed & set(known) or set(known) or exposed
 
         def by_path(_: float, now: tuple[int, ...]) -> str:
             ports = [given.port] if given.port else [p for p in now if p in wanted] or now
@@ -639,7 +643,8 @@ class Cage:
         def by_itself(seconds: float, now: tuple[int, ...]) -> str:
             if open_ports := sorted(wanted & set(now)):
                 return f"port {open_ports[0]} is listened on"
-            if seconds < SETTLE_SECONDS or (wanted and not now):
+            enough = given.patience_seconds - _LAST_SECONDS if wanted else SETTLE_SECONDS
+            if seconds < enough or (wanted and not now):
                 return ""
             return f"port {now[0]} is listened on" if now else f"it has run for {seconds:.0f} s"
 

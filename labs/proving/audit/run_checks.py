@@ -429,11 +429,9 @@ class _Run:
         path = self.start.path or "/"
         well = [port for port, status in trial.statuses.items() if 0 < status < 500]
         if not well:
-            status = trial.statuses[trial.http_ports[0]]
-            told = (
-                f"It answers {one_line(path, 60)} with {status}: name a path that it answers well."
-            )
-            return [missing("drains", told)]
+            usual = trial.statuses[trial.http_ports[0]]
+            told = f"It answers {one_line(path, 60)} with {usual}"
+            return [missing("drains", f"{told}: name a path that it answers well.")]
         port = well[0]
         with self._cage(trial) as cage:
             self._up(cage, trial)

@@ -45,7 +45,7 @@ LAUNCHERS = frozenset(
 """Programs that start another one and wait for it."""
 
 MANAGERS = frozenset({"supervisord", "systemd", "init", "runsvdir", "monit", "circusd", "pm2"})
-"""Programs that start others, and start them again: a container runs on whatever becomes of those."""
+"""Programs that start others again and again: a container runs on, whatever becomes of those."""
 
 SMALL_BYTES = 2**20
 """What may be left in places for passing files without being called a write."""
@@ -509,16 +509,16 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
         others = "; the others it does not need" * (len(needed) < len(tried))
         return _yes(
             "settings",
-            f"Without any of {_settings(len(needed))} it ends within {longest:.1f} s and names what "
-            f"is missing{others}.{more}",
+            f"Without any of {_settings(len(needed))} it ends within {longest:.1f} s and names "
+            f"what is missing{others}.{more}",
             values,
             places,
         )
     if path not in ("", "/"):
         return _yes(
             "settings",
-            f"Without any of {_settings(len(tried))} it comes up and answers {one_line(path, 60)} as "
-            f"before: it has defaults.{more}",
+            f"Without any of {_settings(len(tried))} it comes up and answers "
+            f"{one_line(path, 60)} as before: it has defaults.{more}",
             values,
             places,
         )
@@ -574,12 +574,26 @@ def _by_pid(processes: Sequence[Process], pid: int) -> Process | None:
 
 
 def _lasting_child(first: Sequence[Process], second: Sequence[Process], pid: int) -> int | None:
-    """Return the youngest living child of a process that both looks have seen, or None."""
+    """Return the living child of a process that both looks have seen, or None.
+
+    Of several it is the one with the most processes below it, since others are helpers rather, and
+    of equal ones the youngest.
+    """
     before = {one.pid for one in first if one.ppid == pid}
     lasting = [
         one.pid for one in second if one.ppid == pid and one.pid in before and not one.is_zombie
     ]
-    return max(lasting, default=None)
+    return max(lasting, key=lambda child: (_below(second, child), child), default=None)
+
+
+def _below(processes: Sequence[Process], pid: int) -> int:
+    """Return how many processes descend from one."""
+    found, below = {pid}, 0
+    for one in sorted(processes, key=lambda process: process.pid):
+        if one.ppid in found:
+            found.add(one.pid)
+            below += 1
+    return below
 
 
 def _name(process: Process) -> str:
