@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -426,6 +427,32 @@ def test_a_file_is_a_subject(tmp_path: Path) -> None:
     assert "image.tar" == one.name
     assert file.stat().st_size == one.archive_bytes == told[-1] == seen.archive_bytes
     assert ("made-up:1",) == seen.names
+
+
+@pytest.mark.parametrize("prefix", ["", "oci:"])
+def test_a_folder_with_an_oci_layout_is_a_subject(prefix: str, tmp_path: Path) -> None:
+    """No link of it is followed: one that leads out of it is a blob that is missing."""
+    stack = [tar(("etc/a", b"1" * 5000)), tar(("b", b"2"))]
+    made = oci_layout([zstd(one) for one in stack], config(stack))
+    with tarfile.open(fileobj=io.BytesIO(made)) as members:
+        for member in members:
+            file = tmp_path / member.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(members.extractfile(member).read())  # type: ignore[union-attr]
+    told: list[int] = []
+
+    one = subject.of_file(f"{prefix}{tmp_path}")
+    seen = one.read(on_bytes=told.append)
+
+    assert subject.is_archive(f"{prefix}{tmp_path}")
+    assert [5000, 1] == [layer.unpacked_bytes for layer in seen.stack]
+    assert one.archive_bytes <= told[-1]
+
+    blob = max((tmp_path / "blobs" / "sha256").iterdir(), key=lambda file: file.stat().st_size)
+    elsewhere = blob.rename(tmp_path / "elsewhere")
+    blob.symlink_to(elsewhere)
+    with pytest.raises(CouldNotMeasure, match="cannot be read"):
+        one.read()
 
 
 @pytest.mark.parametrize("name", ["docker-archive:missing.tar", "oci-archive:/"])

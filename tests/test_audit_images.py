@@ -64,7 +64,7 @@ TEN = {
         "settings",
     ),
     "postgresql": Expected(
-        f"{OF_DEBIAN} user secrets reaps any-user",
+        f"{OF_DEBIAN} user secrets any-user",
         "drains readiness",
         start=Start(environment={"POSTGRES_PASSWORD": "a-long-one"}),
     ),
@@ -77,7 +77,8 @@ TEN = {
     ),
     "haproxy": Expected(OF_DEBIAN, "settings", "drains"),
     "rabbitmq": Expected(
-        f"{OF_DEBIAN} hidden-bytes user",
+        f"{OF_DEBIAN} hidden-bytes user pid-1 stops logs read-only-root any-user no-capabilities "
+        "writes",
         "drains readiness settings",
     ),
     "django": Expected(f"{OF_DEBIAN} secrets"),

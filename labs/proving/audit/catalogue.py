@@ -47,7 +47,7 @@ ARCHIVE = (
 """Those that read what `docker save` gives of an image."""
 
 RUN = (
-    Check("pid-1", "Is the application the first process?", ("P1", "P3", "P5"), "run", 75),
+    Check("pid-1", "Is the application the first process?", ("P1", "P3", "P5", "Q1"), "run", 75),
     Check(
         "stops",
         "Does it end on TERM, well before the grace period is over?",
@@ -58,12 +58,18 @@ RUN = (
     Check(
         "drains",
         "Does a request that is under way get its answer when TERM comes?",
-        ("P8",),
+        ("P8", "P7"),
         "run",
         90,
     ),
     Check("reaps", "Are orphans reaped?", ("P4",), "run", 40),
-    Check("logs", "Does it log to standard output or error, and not to files?", ("Q6",), "run", 50),
+    Check(
+        "logs",
+        "Does it log to standard output or error, and not to files?",
+        ("Q6", "Q5"),
+        "run",
+        50,
+    ),
     Check("foreground", "Does it stay in the foreground?", ("P6",), "run", 80),
     Check("read-only-root", "Does it start with a read-only root file system?", ("Q8",), "run", 45),
     Check("any-user", "Does it start as any user, given by number?", ("Q8",), "run", 45),

@@ -310,7 +310,8 @@ class _Run:
         up = trial.up
         foreground = judge.foreground(up, self.declared.ports)
         is_job = up.exit_status == 0 and not (up.listened or self.declared.ports)
-        reason = judge.IS_A_JOB if is_job else up.fault
+        cure = "Say how it is started: with which settings, which command, which volume."
+        reason = judge.IS_A_JOB if is_job else f"{up.fault.removesuffix('.')}. {cure}"
         found = {check.id: missing(check.id, reason, applicable=not is_job) for check in RUN}
         found["foreground"] = foreground
         if is_job:

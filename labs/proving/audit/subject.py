@@ -1,6 +1,7 @@
-"""What is audited: an image that the engine has or can pull, or an archive of one in a file.
+"""What is audited: an image that the engine has or can pull, or one in a file or a folder.
 
-A folder that builds an image is the business of `builds`.
+A file has an archive of it, and a folder an OCI image layout. A folder that builds an image is the
+business of `builds`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import TYPE_CHECKING
 from .. import disk
 from ..engine import architecture, talking_to
 from ..errors import CouldNotMeasure, EngineError
-from . import reader
+from . import layout, reader
 from .reader import ImageRead, Limits
 from .text import printable
 
 if TYPE_CHECKING:
     from ..engine import Engine
 
-PREFIXES = ("docker-archive:", "oci-archive:")
+PREFIXES = ("docker-archive:", "oci-archive:", "oci:")
 """What other tools put before the name of an archive; it is understood, and not needed."""
 
 
@@ -73,17 +74,25 @@ class Subject:
 
 def is_archive(text: str) -> bool:
     """Tell whether a text names a file, or says that it does, and not an image of the engine."""
-    return text.startswith(PREFIXES) or Path(text).is_file()
+    path = Path(text)
+    return text.startswith(PREFIXES) or path.is_file() or layout.is_layout(path)
 
 
 def of_file(text: str) -> Subject:
-    """Return the image in a file that `docker save` has written, or in an OCI archive.
+    """Return the image in a file that `docker save` has written, or in an OCI archive or layout.
 
     Raises:
         CouldNotMeasure: there is no such file, or it may not be read.
     """
     prefix = next((one for one in PREFIXES if text.startswith(one)), "")
     path = Path(text.removeprefix(prefix))
+    if layout.is_layout(path):
+        return Subject(
+            name=printable(path.resolve().name),
+            save=lambda: layout.chunks(path),
+            archive_bytes=layout.size_bytes(path),
+            what=f"The layout {printable(path.resolve().name, 90)}",
+        )
     try:
         with path.open("rb"):
             archive_bytes = path.stat().st_size
