@@ -303,7 +303,10 @@ def dive_wasted_bytes(stack: Sequence[Changeset]) -> int:
 
 
 def packages(stack: Sequence[Changeset], seen: Container[str]) -> tuple[str, ...]:
-    """Return the packages that the databases a container sees say are installed (dpkg, apk)."""
+    """Return the packages that the databases a container sees say are installed.
+
+    Those are dpkg's and apk's, and of rpm a list of names.
+    """
     found: dict[str, bytes] = {}
     for changeset in stack:
         found.update(changeset.databases)
@@ -314,6 +317,8 @@ def packages(stack: Sequence[Changeset], seen: Container[str]) -> tuple[str, ...
         text = database.decode(errors="replace")
         if "apk" in path:
             names += re.findall(r"^P:(.+)$", text, re.MULTILINE)
+        elif "/rpm/" in path:
+            names += filter(None, text.split("\n"))
         else:
             names += _debian_packages(text, all_installed=path.startswith(archive.ONE_FILE_EACH))
     return tuple(sorted(names))

@@ -703,6 +703,7 @@ def facts(seen: Seen) -> dict[str, Any]:
         "files": len(contents.files),
         "executables": len(contents.executables),
         "packages": len(contents.packages),
+        "packages_not_counted": _not_counted(seen),
         "user": printable(_text(seen.settings.get("User"))),
         "entrypoint": [printable(secrets.redact(word)) for word in seen.words("Entrypoint")],
         "command": [printable(secrets.redact(word)) for word in seen.words("Cmd")],
@@ -715,6 +716,13 @@ def facts(seen: Seen) -> dict[str, Any]:
         "dive_wasted_bytes": seen.scores.wasted_bytes,
         "odd_names": sum(layer.odd_names for layer in image.layers),
     }
+
+
+def _not_counted(seen: Seen) -> list[str]:
+    """Return the databases of packages that a container sees and that could not be read."""
+    files = seen.contents.files
+    found = (path for layer in seen.image.layers for path in layer.unread_databases)
+    return [f"/{path}, which could not be read" for path in dict.fromkeys(found) if path in files]
 
 
 def _codec(image: ImageRead) -> str:

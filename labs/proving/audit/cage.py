@@ -644,7 +644,7 @@ class Cage:
             if open_ports := sorted(wanted & set(now)):
                 return f"port {open_ports[0]} is listened on"
             enough = given.patience_seconds - _LAST_SECONDS if wanted else SETTLE_SECONDS
-            if seconds < enough or (wanted and not now):
+            if exposed & set(known) or seconds < enough or (wanted and not now):
                 return ""
             return f"port {now[0]} is listened on" if now else f"it has run for {seconds:.0f} s"
 

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from .. import archive
 from ..archive import Changeset
 from ..errors import CouldNotMeasure
+from . import rpm
 from .paths import NONE, Entries, Paths, PathSet
 from .secrets import Hit, Search
 from .tar import (
@@ -96,6 +97,7 @@ class LayerRead:
     `weighed_exactly` tells whether its transfer bytes are exact, or computed from samples.
     `package_files` are the paths, one a line, of the files that a package of dpkg has brought.
     `odd_names` counts names that lead out of the layer's root, or that remove nothing.
+    `unread_databases` are the paths of databases of packages that could not be read.
     """
 
     changeset: Changeset
@@ -106,6 +108,7 @@ class LayerRead:
     package_files: bytes
     accounts: bytes | None
     odd_names: int
+    unread_databases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -535,6 +538,7 @@ class _Layer:
         self._whiteouts = array("i")
         self._opaque = array("i")
         self._databases: dict[str, bytes] = {}
+        self._unread: list[str] = []
         self._package_files: list[bytes] = []
         self._accounts: bytes | None = None
         self._odd_names = 0
@@ -613,6 +617,7 @@ class _Layer:
             b"".join(self._package_files),
             self._accounts,
             self._odd_names,
+            tuple(self._unread),
         )
 
     def _member(self, member: Member) -> Sink | None:
@@ -663,6 +668,8 @@ class _Layer:
         self._entries.add(number, size_bytes, mode)
 
     def _wanted(self, path: str) -> Sink | None:
+        if path in rpm.PATHS and not self._reading.layers_alone:
+            return rpm.Database(path.rpartition("/")[2], lambda found: self._put_names(path, found))
         if path in archive.DATABASES or path.startswith(archive.ONE_FILE_EACH):
             return _Kept(self._reading, self._what, lambda found: self._put(path, found))
         if path == _ACCOUNTS:
@@ -673,6 +680,13 @@ class _Layer:
 
     def _put(self, path: str, found: bytes) -> None:
         self._databases[path] = found
+
+    def _put_names(self, path: str, found: bytes | None) -> None:
+        if found is None:
+            self._unread.append(path)
+        else:
+            self._reading.spend(kept_bytes=len(found))
+            self._databases[path] = found
 
     def _put_accounts(self, found: bytes) -> None:
         self._accounts = found
