@@ -133,14 +133,18 @@ class Paths:
         return names[::-1]
 
     def paths(self, numbers: Iterable[int]) -> Iterator[str]:
-        """Return the paths of numbers; those of one folder after the other cost the least."""
-        folder, before = NONE, ""
+        """Return the paths of numbers."""
+        folders: dict[int, str] = {ROOT: "", NONE: ""}
+        parents, names, ends = self._parents, self._names, self._ends
         for number in numbers:
-            parent = self._parents[number]
-            if parent != folder:
-                folder, before = parent, self.path(parent) if parent > ROOT else ""
-            name = _decoded(self.name(number))
-            yield f"{before}/{name}" if before else name
+            parent = parents[number]
+            folder = folders.get(parent)
+            if folder is None:
+                if len(folders) > _FOLDERS_KEPT:
+                    folders = {ROOT: "", NONE: ""}
+                folder = folders[parent] = f"{self.path(parent)}/"
+            name = names[ends[number - 1] : ends[number]] if number else b""
+            yield folder + name.decode("utf-8", "surrogateescape")
 
 
 class PathSet(Set[str]):

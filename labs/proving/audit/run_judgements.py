@@ -499,7 +499,7 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
         )
         return _no(
             "settings",
-            f"Of {_settings(len(tried))} taken away one by one: {told}.{more}",
+            f"Of {_settings(len(tried))}, taken away one by one: {told}.{more}",
             "Read all settings at the start, and end with a sentence that names those missing.",
             values,
             places,
@@ -509,7 +509,7 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
         others = "; the others it does not need" * (len(needed) < len(tried))
         return _yes(
             "settings",
-            f"Without any of {_settings(len(needed))} it ends within {longest:.1f} s and names "
+            f"Without {_any_of(len(needed))} it ends within {longest:.1f} s and names "
             f"what is missing{others}.{more}",
             values,
             places,
@@ -517,16 +517,20 @@ def settings(tried: Sequence[Setting], *, left_out: int, path: str) -> Finding:
     if path not in ("", "/"):
         return _yes(
             "settings",
-            f"Without any of {_settings(len(tried))} it comes up and answers "
+            f"Without {_any_of(len(tried))} it comes up and answers "
             f"{one_line(path, 60)} as before: it has defaults.{more}",
             values,
             places,
         )
     return missing(
         "settings",
-        f"It comes up without any of {_settings(len(tried))} ({', '.join(places)}). Whether it "
+        f"It comes up without {_any_of(len(tried))} ({', '.join(places)}). Whether it "
         f"fails later is not to be seen: name a path that needs them.{more}",
     )
+
+
+def _any_of(number: int) -> str:
+    return "its one setting" if number == 1 else f"any of {number} settings"
 
 
 def _settings(number: int) -> str:
