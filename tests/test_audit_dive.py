@@ -116,6 +116,7 @@ def test_dive_gives_the_same_scores(name: str, form: str, tmp_path: Path) -> Non
         "gzip": lambda: gzipped_layers(stack),
     }[form]()
     ours = dive.of_image(read(chunks(made)))
+    assert ours == dive.of_image(read(chunks(made), layers_alone=True))
 
     theirs = by_dive(written(tmp_path, made))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 import stat
 import time
@@ -149,8 +150,9 @@ def read(
 
     Where the archive has the image for several architectures, the named one is taken, or else the
     first.
-    With `layers_alone` layers are neither weighed nor searched for secrets: of one that is kept
-    uncompressed, the transfer bytes are 0.
+    With `layers_alone` layers are neither hashed, weighed nor searched for secrets. They are then
+    told by their places in the archive and not by their digests, which are empty, and of one that
+    is kept uncompressed, the transfer bytes are 0.
 
     Raises:
         CouldNotMeasure: the archive cannot be read, or would cost more than the limits allow.
@@ -219,7 +221,8 @@ class _Reading:
         self._documents: dict[str, bytes] = {}
         self._layers: dict[str, LayerRead] = {}
         self._wrong: dict[str, str] = {}
-        self._links: set[str] = set()
+        self._links: dict[str, str] = {}
+        self._kept_as: list[str] = []
         self._linked: frozenset[int] = frozenset()
 
     def spend(
@@ -256,7 +259,8 @@ class _Reading:
     def _member(self, member: Member) -> Sink | None:
         if member.kind == SYMBOLIC_LINK:
             self.spend(paths=1)
-            self._links.add(clean(member.name)[0])
+            name = clean(member.name)[0]
+            self._links[name] = clean(posixpath.join(posixpath.dirname(name), member.link))[0]
         if member.kind != REGULAR:
             return None
         return _File(self, clean(member.name)[0], member.content_bytes)
@@ -268,6 +272,9 @@ class _Reading:
 
     def add_layer(self, name: str, layer: LayerRead, digest: str) -> None:
         """Take a layer."""
+        if self.layers_alone:
+            self._layers[name] = layer
+            return
         self._check(name, digest)
         self._layers[layer.changeset.diff_id] = layer
 
@@ -291,6 +298,8 @@ class _Reading:
         order = root.get("diff_ids") if isinstance(root, Mapping) else None
         if not isinstance(order, list) or not all(isinstance(one, str) for one in order):
             raise CouldNotMeasure(f"{self.what} has a configuration that does not name its layers.")
+        if self.layers_alone:
+            order = [self._links.get(name, name) for name in self._kept_as]
         missing = [one for one in order if one not in self._layers]
         if missing:
             raise self._lacks(len(missing), len(order), missing[0])
@@ -331,8 +340,8 @@ class _Reading:
                 "`docker save IMAGE`."
             )
         name = configs.pop()
-        kept_as = enumerate(_texts(listed[0].get("Layers")))
-        self._linked = frozenset(at for at, one in kept_as if clean(one)[0] in self._links)
+        self._kept_as = [clean(one)[0] for one in _texts(listed[0].get("Layers"))]
+        self._linked = frozenset(at for at, one in enumerate(self._kept_as) if one in self._links)
         tags = [tag for one in listed for tag in _texts(one.get("RepoTags"))]
         key = clean(name)[0]
         return self._digest(key), self._mapping(key), tuple(tags), 0
@@ -345,7 +354,10 @@ class _Reading:
         fits = [one for one in found if one[0] == architecture] if architecture else []
         _, digest, name = (fits or found)[0]
         manifest = self._mapping(self._blob(digest))
-        of_config = manifest.get("config")
+        of_config, of_layers = manifest.get("config"), manifest.get("layers")
+        if isinstance(of_layers, list):
+            digests = (one.get("digest") for one in of_layers if isinstance(one, Mapping))
+            self._kept_as = [self._blob(digest) for digest in digests]
         config = of_config.get("digest") if isinstance(of_config, Mapping) else None
         key = self._blob(config)
         names = (name,) if name else ()
@@ -468,7 +480,7 @@ class _LayerFile:
         self._digest = hashlib.sha256()
 
     def feed(self, data: bytes) -> None:
-        if self._codec:
+        if self._codec and not self._reading.layers_alone:
             self._digest.update(data)
         self._push.feed(data)
 
@@ -546,7 +558,9 @@ class _Layer:
     def feed(self, data: bytes) -> None:
         self._reading.spend(unpacked_bytes=len(data))
         self._wait()
-        if len(data) < _WORTH_A_THREAD:
+        if self._reading.layers_alone:
+            pass
+        elif len(data) < _WORTH_A_THREAD:
             self._account_for(data)
         else:
             self._beside = self._reading.beside.submit(self._account_for, data)
@@ -591,7 +605,7 @@ class _Layer:
         search = self._search or Search()
         search.end()
         self._entries.end()
-        diff_id = f"sha256:{self._digest.hexdigest()}"
+        diff_id = "" if self._reading.layers_alone else f"sha256:{self._digest.hexdigest()}"
         transfer_bytes, exact = (size_bytes, True) if codec else (0, False)
         if self._size_bytes is not None:
             if self._weight is None and self._kept is None:
