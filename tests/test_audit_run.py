@@ -330,6 +330,10 @@ def test_a_start_under_a_limit_must_answer_as_without_it() -> None:
     assert HOLDS == judge.starts("any-user", up, how="So", usual=502, now=502).verdict
     assert FAILS == judge.starts("read-only-root", ended(1), how="So").verdict
 
+    late = Up(False, 15.0, fault="It runs and did not come up.")
+    assert FAILS == judge.starts("any-user", late, how="So", usual_seconds=0.5).verdict
+    assert NOT_MEASURED == judge.starts("any-user", late, how="So", usual_seconds=2.0).verdict
+
 
 def written(sizes: dict[str, int], layer_bytes: int = 100) -> Verdict:
     """Return the verdict on files that were written within a minute."""

@@ -38,9 +38,6 @@ SETTLE_SECONDS = 3.0
 """How long something that opens no port has to run to be up, unless it is told otherwise."""
 
 _LOOK_SECONDS = 0.1
-_LAST_SECONDS = 1.5
-"""Of the patience: when another port counts than those that it exposes."""
-
 _HOLD_SECONDS = 0.4
 """How long after the first sign a container has to be still there to be up."""
 
@@ -129,8 +126,8 @@ class Start:
 
     The first of these that is given tells it: a `path` that answers with a status below 400, a
     line of its log that matches `log_line`, a `port` that is listened on, or `up_seconds` for which
-    it runs. Where none is, it is up when it listens on a port that it exposes, or, at the end of
-    `patience_seconds`, on another one; one that exposes none is, when it has run for some seconds.
+    it runs. Where none is, it is up when it listens on a port that it exposes; one that exposes
+    none is, when it has run for some seconds. It is waited for `patience_seconds`.
     `volumes` are paths where it gets an empty directory in memory.
     """
 
@@ -643,8 +640,7 @@ class Cage:
         def by_itself(seconds: float, now: tuple[int, ...]) -> str:
             if open_ports := sorted(wanted & set(now)):
                 return f"port {open_ports[0]} is listened on"
-            enough = given.patience_seconds - _LAST_SECONDS if wanted else SETTLE_SECONDS
-            if exposed & set(known) or seconds < enough or (wanted and not now):
+            if exposed or seconds < SETTLE_SECONDS or (wanted and not now):
                 return ""
             return f"port {now[0]} is listened on" if now else f"it has run for {seconds:.0f} s"
 
@@ -715,7 +711,7 @@ class Cage:
         elif given.port:
             missed = f"nothing listened on port {given.port}"
         else:
-            missed = f"nothing listened on a port, and it exposes {numbers(self.declared.ports)}"
+            missed = f"nothing listened on a port that it exposes, {numbers(self.declared.ports)}"
         opened = f" It listens on {numbers(now)}." if now else ""
         log = ending(self.log_text())
         told = f" Its last lines: {log}" if log else " It has logged nothing."

@@ -395,7 +395,8 @@ class _Run:
             return missing("no-capabilities", judge.IS_A_JOB, applicable=False)
         if not (first.is_up or second.is_up):
             return missing("no-capabilities", first.fault)
-        return judge.starts("no-capabilities", first, how="Without capabilities")
+        how, seconds = "Without capabilities", second.seconds if second.is_up else 0.0
+        return judge.starts("no-capabilities", first, how=how, usual_seconds=seconds)
 
     def _processes(self, trial: _Trial) -> Sequence[Finding]:
         with self._cage(trial) as cage:
@@ -516,7 +517,9 @@ class _Run:
                     now = cage.ask((trial.http_ports[0], path))[0]
         except ContainerError as error:
             up, now = Up(False, 0.0, fault=str(error)), 0
-        return judge.starts(check_id, up, how=how, usual=usual, now=now)
+        return judge.starts(
+            check_id, up, how=how, usual=usual, now=now, usual_seconds=trial.up.seconds
+        )
 
     def _writes(self, trial: _Trial) -> Sequence[Finding]:
         limits = replace(self.limits, seconds=self.limits.seconds + self.writes_seconds)

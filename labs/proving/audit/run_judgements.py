@@ -50,6 +50,9 @@ MANAGERS = frozenset({"supervisord", "systemd", "init", "runsvdir", "monit", "ci
 SMALL_BYTES = 2**20
 """What may be left in places for passing files without being called a write."""
 
+_PATIENT_TIMES = 10
+"""So many times as long as usual, a start is waited for before it is called a failure."""
+
 _PASSING = ("/tmp/", "/run/", "/var/run/", "/var/tmp/", "/dev/")  # noqa: S108
 _COMPILED = re.compile(r"/__pycache__/[^/]+\.pyc(\.\d+)?$")
 _LOG_FILE = re.compile(r"(^|/)logs?/|\.log(\.\d+)?$|(^|/)(access|error)[._-]?log$")
@@ -336,8 +339,13 @@ def foreground(up: Up, ports: Sequence[int]) -> Finding:
 IS_A_JOB = "Its command ends by itself with status 0 and opens no port: it is a job, or a tool."
 
 
-def starts(check_id: str, up: Up, *, how: str, usual: int = 0, now: int = 0) -> Finding:
+def starts(
+    check_id: str, up: Up, *, how: str, usual: int = 0, now: int = 0, usual_seconds: float = 0.0
+) -> Finding:
     """Judge a start under a limit, which `how` tells; without the limit it comes up.
+
+    It came up within `usual_seconds` then. One that still runs has failed only where it was waited
+    for much longer than that: a machine may be busy.
 
     `usual` is the status with which it answers without the limit, `now` that under it; both are 0
     where it speaks no HTTP.
@@ -352,6 +360,9 @@ def starts(check_id: str, up: Up, *, how: str, usual: int = 0, now: int = 0) -> 
     if up.is_up:
         sign = f" ({up.told_by})" if up.told_by else ""
         return _yes(check_id, f"{how}, it is up after {up.seconds:.1f} s{sign}.", values)
+    if not up.has_ended and 0 < up.seconds < _PATIENT_TIMES * usual_seconds:
+        told = f"without that, it took {usual_seconds:.1f} s, and the machine may be busy."
+        return missing(check_id, f"{how}, it was not up in time; {told} {up.fault}")
     return _no(check_id, f"{how}, it does not start. {up.fault}", advice, values)
 
 
