@@ -594,6 +594,8 @@ class _Run:
             start = replace(start, path="", log_line="")
         with self._cage(trial, start=start, environment={name: None}) as cage:
             up = cage.wait_until_up(trial.up.ports)
+            if judge.is_slow(up, trial.up.seconds):
+                raise CouldNotMeasure(f"Without {one_line(name, 60)}, it was slow. {up.fault}")
             statuses = {}
             if up.is_up and trial.http_ports:
                 path = self.start.path or "/"

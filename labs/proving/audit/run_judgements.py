@@ -360,10 +360,16 @@ def starts(
     if up.is_up:
         sign = f" ({up.told_by})" if up.told_by else ""
         return _yes(check_id, f"{how}, it is up after {up.seconds:.1f} s{sign}.", values)
-    if not up.has_ended and 0 < up.seconds < _PATIENT_TIMES * usual_seconds:
+    if is_slow(up, usual_seconds):
         told = f"without that, it took {usual_seconds:.1f} s, and the machine may be busy."
         return missing(check_id, f"{how}, it was not up in time; {told} {up.fault}")
     return _no(check_id, f"{how}, it does not start. {up.fault}", advice, values)
+
+
+def is_slow(up: Up, usual_seconds: float) -> bool:
+    """Tell whether one that is not up runs still, and was not waited for much longer than usual."""
+    still_runs = not (up.is_up or up.has_ended)
+    return still_runs and 0 < up.seconds < _PATIENT_TIMES * usual_seconds
 
 
 _ADVICE_ON_LIMITS = {
