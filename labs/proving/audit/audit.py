@@ -88,8 +88,6 @@ def find(text: str, progress: Progress) -> Subject:
 
     if subject.is_archive(text):
         return subject.of_file(text)
-    if text.startswith((".", "/")) and Path(text).is_dir():
-        raise ProvingError(f"{text} is a folder: build its image, and name that.")
     found = engine.find()  # which may ask the person something
     with progress.task(f"Asking the engine for {text}"):
         return subject.of_engine(found, text)
