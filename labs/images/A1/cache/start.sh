@@ -1,0 +1,3 @@
+#!/bin/sh
+python3 monitor.py &
+python3 app.py
