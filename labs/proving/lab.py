@@ -612,6 +612,24 @@ class Lab:
         """Whether a reader works here, and no runner of the labs: only theirs is their progress."""
         return not (self.exchanged or os.environ.get(RUN_VARIABLE))
 
+    def audit(self, reference: str, **options: Any) -> None:
+        """Audit an image that the engine has or can pull, and display its scorecard.
+
+        The options are those of `audit.Options`: how to start it, and how to know that it is up.
+
+        Raises:
+            CouldNotMeasure: the engine does not have it, or its archive cannot be read.
+        """
+        from .audit import in_lab
+        from .audit.audit import Options
+
+        self._reopen()
+        with Progress(reference) as progress:
+            progress.note(f"Auditing {reference}: it is read, and run in cages …")
+            report = in_lab.audited(self, reference, Options(**options))
+            progress.note(f"Audited {reference}.")
+        _display(in_lab.bundle(report))
+
 
 def _built(image: Image) -> Image:
     """Build an image, and once more where BuildKit has lost a step that two builds share.

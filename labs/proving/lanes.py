@@ -132,10 +132,13 @@ class Lane:
                     await kernel.aclose()
 
 
+_TURNS = ("lab.exercise(", "lab.audit(")
+
+
 def is_needed(cell: Any, claims: set[str]) -> bool:
-    """Tell whether claims need a cell: their own, and those of no claim but the exercises."""
+    """Tell whether claims need a cell: their own, and those of no claim but the reader's turn."""
     of = _claim_of(cell)
-    return of in claims or (not of and "lab.exercise(" not in cell.source)
+    return of in claims or (not of and not any(turn in cell.source for turn in _TURNS))
 
 
 def _claim_of(cell: Any) -> str:

@@ -13,8 +13,11 @@
 | directive `release-timeline` | the timeline of a release: answers, failures, the server away |
 | directive `pod-moments` | which pods and containers are there after each event |
 | directive `pod-timeline` | the timeline of pods under load: endpoints, restarts, failures |
+| directive `step-figures`, `step-verdicts` | an application, step by step: figures, and checks |
 | directive `arms` | the files of the two arms side by side, the deciding lines marked |
+| directive `step-diff` | what a step changes in an application's files |
 | directive `engines` | a claim on every engine that it was recorded on |
+| directive `checklist` | every claim, its verdict, and the audit's checks about it |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
 | directive `agenda`, `lab-times` | the agenda of a workshop; how long each lab took |
 | role `measured` | a recorded figure inside a sentence, linked to its card |
@@ -27,9 +30,8 @@ What cannot be found is a warning, which fails a strict build, and never a crash
 from __future__ import annotations
 
 import hashlib
-import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -56,16 +58,25 @@ from . import (
     recorded_engines,
     release_timeline,
     show,
+    site_files,
     site_results,
     site_tables,
     site_trainers,
+    step_figures,
     stop_timeline,
     what_is_left,
 )
 from .claims import Claim
 from .errors import ClaimsFileError
+from .site_files import ArmsDirective, StepDirective
 from .site_results import ProvingDirective, Results, forget, results_in, results_of
-from .site_tables import ClaimsTableDirective, EnginesDirective, StatusTableDirective, link_to
+from .site_tables import (
+    ChecklistDirective,
+    ClaimsTableDirective,
+    EnginesDirective,
+    StatusTableDirective,
+    link_to,
+)
 from .site_trainers import AgendaDirective, LabTimesDirective
 
 if TYPE_CHECKING:
@@ -94,6 +105,8 @@ FIGURES: dict[str, Draw] = {
     "release-timeline": release_timeline.release_figure,
     "pod-moments": pod_moments.moments_figure,
     "pod-timeline": pod_timeline.pod_figure,
+    "step-figures": step_figures.falling_figure,
+    "step-verdicts": step_figures.verdicts_figure,
 }
 """Every directive that draws a recorded result, or some arms of it, with what draws it."""
 
@@ -104,21 +117,12 @@ _SHOWING = (
     recorded_engines,
     release_timeline,
     show,
+    site_files,
     site_results,
     site_tables,
     site_trainers,
     *(sys.modules[draw.__module__] for draw in FIGURES.values()),
 )
-_LEXERS = {
-    "Dockerfile": "docker",
-    ".py": "python",
-    ".sh": "sh",
-    "nginx.conf": "nginx",
-    "apache.conf": "apacheconf",
-    ".conf": "ini",
-    ".yaml": "yaml",
-    "": "text",
-}
 
 
 def _raw(html: str, **attributes: str) -> nodes.raw:
@@ -199,100 +203,6 @@ class FigureDirective(ProvingDirective):
     def of(cls, draw: Draw) -> type[FigureDirective]:
         """Return the directive for figures that `draw` returns as HTML."""
         return type("FigureDirective", (cls,), {"draw": staticmethod(draw)})
-
-
-class ArmsDirective(ProvingDirective):
-    """The files of the two arms of a claim side by side, the deciding lines marked."""
-
-    option_spec: ClassVar = {
-        "bad-lines": directives.unchanged_required,
-        "good-lines": directives.unchanged_required,
-        "bad-files": directives.unchanged_required,
-        "good-files": directives.unchanged_required,
-        "shared": directives.unchanged_required,
-        "variants": directives.unchanged_required,
-    }
-
-    def show(self, results: Results, claim: Claim) -> list[Node]:
-        """Return a grid of the included files, and the variants folded below it."""
-        images = results.folder / "images"
-        described = {"bad": claim.bad, "good": claim.good, **claim.also}
-        pair = [self._column(claim, arm, described, images) for arm in show.ARMS]
-        parts = [_grid("1 1 2 2", pair)]
-        shared = self.options.get("shared", "").split()
-        if shared:
-            paths = [self._found(images, claim.id, "both arms", name) for name in shared]
-            included = "\n".join(_included(path, images.parent.parent) for path in paths)
-            names = ", ".join(path.name for path in paths)
-            parts.append(_folded(f"In both arms: {names}", included))
-        variants = self.options.get("variants", "").split()
-        if variants:
-            columns = [self._column(claim, arm, described, images) for arm in variants]
-            names = ", ".join(variants)
-            parts.append(_folded(f"Also measured: {names}", _grid("1 1 2 2", columns)))
-        return self.parse_text_to_nodes("\n\n".join(parts))
-
-    def _column(self, claim: Claim, arm: str, described: Mapping[str, str], images: Path) -> str:
-        names = self.options.get(f"{arm}-files", self._own(images, claim.id, arm)).split()
-        pattern = self.options.get(f"{arm}-lines")
-        marked = False
-        shown = []
-        for name in names:
-            path = self._found(images, claim.id, arm, name)
-            lines = _matching(path, pattern) if pattern else []
-            marked = marked or bool(lines)
-            shown.append(_included(path, images.parent.parent, lines))
-        if pattern and not marked:
-            raise ClaimsFileError(
-                f"The pattern {pattern!r} matches no line of {claim.id}/{arm}: {', '.join(names)}."
-            )
-        what = described.get(arm.replace("-", "_"), "")
-        head = f"**{show.ARMS.get(arm, '·')} {arm}** {what}"
-        return f"```````{{grid-item}}\n:class: pg-files pg-{arm}\n\n{head}\n\n" + (
-            "\n".join(shown) + "\n```````"
-        )
-
-    @staticmethod
-    def _own(images: Path, claim_id: str, arm: str) -> str:
-        """Return what an arm is described by: its manifest where it has one, or its Dockerfile."""
-        manifest = f"{arm}.yaml"
-        is_there = (images.parent / "manifests" / claim_id / manifest).is_file()
-        return manifest if is_there else "Dockerfile"
-
-    @staticmethod
-    def _found(images: Path, claim_id: str, arm: str, name: str) -> Path:
-        """Find a file beside the arm's Dockerfile, among its manifests or the shared sources."""
-        manifest = images.parent / "manifests" / claim_id / name
-        for path in (images / claim_id / arm / name, manifest, images / name):
-            if path.is_file():
-                return path
-        raise ClaimsFileError(f"{claim_id}/{arm} has no file {name}, and {images.name} has none.")
-
-
-def _grid(columns: str, items: Sequence[str]) -> str:
-    return f"````````{{grid}} {columns}\n:gutter: 3\n\n" + "\n\n".join(items) + "\n````````"
-
-
-def _folded(title: str, content: str) -> str:
-    return f"`````````{{dropdown}} {title}\n{content}\n`````````"
-
-
-def _matching(path: Path, pattern: str) -> list[int]:
-    try:
-        found = re.compile(pattern)
-    except re.error as error:
-        raise ClaimsFileError(f"{pattern!r} is no regular expression: {error}.") from error
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [number for number, line in enumerate(lines, start=1) if found.search(line)]
-
-
-def _included(path: Path, root: Path, marked: Sequence[int] = ()) -> str:
-    shown = path.relative_to(root).as_posix()
-    language = next(lexer for ending, lexer in _LEXERS.items() if path.name.endswith(ending))
-    options = [f":language: {language}", f":caption: {shown}"]
-    if marked:
-        options.append(f":emphasize-lines: {','.join(map(str, marked))}")
-    return "``````{literalinclude} /" + "\n".join([shown, *options]) + "\n``````"
 
 
 class MeasuredRole(SphinxRole):
@@ -477,6 +387,8 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     for name, draw in FIGURES.items():
         app.add_directive(name, FigureDirective.of(draw))
     app.add_directive("arms", ArmsDirective)
+    app.add_directive("step-diff", StepDirective)
+    app.add_directive("checklist", ChecklistDirective)
     app.add_directive("engines", EnginesDirective)
     app.add_directive("claims-table", ClaimsTableDirective)
     app.add_directive("status-table", StatusTableDirective)

@@ -12,6 +12,7 @@ from docutils.parsers.rst import directives
 from sphinx import addnodes
 
 from . import recorded, show
+from .audit.catalogue import CHECKS
 from .claims import Arms, Claim
 from .errors import ClaimsFileError
 from .site_results import ProvingDirective, Results, TableDirective
@@ -65,6 +66,50 @@ def _arms_paragraphs(claim: Claim) -> Iterator[nodes.paragraph]:
     for (arm, mark), what in zip(show.ARMS.items(), (claim.bad, claim.good), strict=True):
         name = nodes.inline("", f"{mark} {arm}", classes=[f"pg-{arm}"])
         yield nodes.paragraph("", "", name, nodes.Text(" "), *prose(what), classes=["pg-what"])
+
+
+class ChecklistDirective(TableDirective):
+    """The guide as a checklist: each claim, its verdict, and the checks of the audit about it."""
+
+    def show(self, results: Results) -> list[Node]:
+        """Return a table for each chapter, under a heading that leads to it."""
+        slugs = dict.fromkeys(claim.chapter for claim in results.claims.values())
+        return [node for slug in slugs for node in self._chapter(results, slug)]
+
+    def _chapter(self, results: Results, slug: str) -> list[Node]:
+        rows = [
+            row(
+                [
+                    [nodes.paragraph("", "", link_to("claim", claim.id, claim.id))],
+                    [nodes.paragraph("", "", *prose(claim.advice))],
+                    [nodes.paragraph("", show.verdict_text(results.verdict(claim)))],
+                    _measured_by(claim),
+                ],
+                classes=["pg-" + results.verdict(claim).replace(" ", "-")],
+            )
+            for claim in results.claims.values()
+            if claim.chapter == slug
+        ]
+        number, _, name = slug.partition("-")
+        title = f"{int(number)} · {name.replace('-', ' ').capitalize()}"
+        link = link_to("doc", f"/chapters/{slug}", title, domain="std")
+        heads = ("Claim", "Advice", "Here", "On your image, by the audit's check")
+        return [
+            nodes.paragraph("", "", link, classes=["pg-checklist-chapter"]),
+            table(heads, (9, 38, 17, 36), rows, "pg-claims", "pg-checklist"),
+        ]
+
+
+def _measured_by(claim: Claim) -> list[Node]:
+    """Return the checks of the audit that are about a claim, or why there is none."""
+    found = [check for check in CHECKS.values() if claim.id in check.claims]
+    if not found:
+        why = "only in a cluster" if claim.needs_cluster else "by its lab alone, from both arms"
+        return [nodes.paragraph("", f"Not seen on one image: {why}.", classes=["pg-what"])]
+    return [
+        nodes.paragraph("", "", nodes.literal("", check.id), nodes.Text(f" {check.question}"))
+        for check in found
+    ]
 
 
 class StatusTableDirective(TableDirective):

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import claims, leftovers
-from .audit import archive_checks, run_checks, subject
-from .audit.cage import Start
+from . import claims
+from .audit.audit import Options
+from .audit.in_lab import audited
 from .audit.findings import Finding, Report
 from .claims import Value, Verdict
-from .errors import CouldNotMeasure, ProvingError
+from .errors import CouldNotMeasure
 from .lab import NotMeasured
 from .traffic import Load, met_by_requests, parse_handlers, stop_under_load
 
@@ -38,23 +38,6 @@ OPEN = (Verdict.DOES_NOT_HOLD, Verdict.COULD_NOT_BE_MEASURED)
 
 _AT_ONCE = 3
 """How many versions are run at once: their waits overlap, and two cores start the containers."""
-
-
-@dataclass(frozen=True)
-class Service:
-    """How the application is started, and what it is asked: a `path` on a `port`.
-
-    `log_file` is where a version logs that does not log to its output."""
-
-    port: int
-    path: str
-    environment: Mapping[str, str]
-    log_file: str
-
-    @property
-    def start(self) -> Start:
-        """The same for the audit."""
-        return Start(environment=self.environment, port=self.port, path=self.path)
 
 
 @dataclass(frozen=True)
@@ -93,19 +76,19 @@ def build(lab: Lab, claim_id: str) -> list[Step]:
 
 
 def measure(
-    lab: Lab, claim_id: str, built: Sequence[Step], service: Service, *, edited: str, watch: float
+    lab: Lab, claim_id: str, built: Sequence[Step], options: Options, *, edited: str, log_file: str
 ) -> dict[str, Measured]:
     """Return the figures of every version by its name; see `figures`.
 
     Versions are built again after an edit of the file `edited` while others are run, which is
-    mostly waiting; for `watch` seconds each is watched for what it writes.
+    mostly waiting. `log_file` is where a version logs that does not log to its output.
     """
     running = threading.Semaphore(_AT_ONCE)
 
     def run(step: Step) -> Figures:
         with running:
-            report = audited(lab, step.image, service, watch=watch)
-            toll = met_by_requests(lambda: stopped_under_load(lab, step.image, service))
+            report = audited(lab, str(step.image.tag), options)
+            toll = met_by_requests(lambda: stopped_under_load(lab, step.image, options, log_file))
         return {**figures(report), **toll}
 
     with ThreadPoolExecutor(1) as pool:
@@ -120,25 +103,6 @@ def measure(
 
 def _job(run: Any, step: Step) -> Any:
     return lambda: run(step)
-
-
-def audited(lab: Lab, image: Image, service: Service, *, watch: float) -> Report:
-    """Return what the audit finds on an image that was built here.
-
-    Raises:
-        CouldNotMeasure: its archive cannot be read.
-        EngineError: the engine went away.
-    """
-    about = subject.of_engine(lab.engine, str(image.tag), pull=False)
-    findings, facts = archive_checks.check(about)
-    seen = run_checks.run(
-        lab,
-        image.id,
-        service.start,
-        writes_seconds=watch,
-        grace_seconds=lab.grace_seconds,
-    )
-    return Report(image.name, (*findings, *seen.findings), {**facts, **seen.facts}, seen.seconds)
 
 
 def figures(report: Report) -> dict[str, Any]:
@@ -180,24 +144,26 @@ def _value(finding: Finding, name: str) -> Value:
     return finding.values[name]
 
 
-def stopped_under_load(lab: Lab, image: Image, service: Service) -> dict[str, Value]:
+def stopped_under_load(
+    lab: Lab, image: Image, options: Options, log_file: str
+) -> dict[str, Value]:
     """Return how many requests a version had begun when it was stopped, and how many were lost.
 
-    Its log tells what it had begun, on its output or in the service's `log_file`.
+    Its log tells what it had begun, on its output or in its `log_file`.
 
     Raises:
         CouldNotMeasure: it does not come up, or nothing was under way.
     """
-    with lab.start(
-        image, ports=[service.port], environment=dict(service.environment)
-    ) as app:
-        _wait_for(app, service)
-        with Load(f"http://{app.address(service.port)}{service.path}", concurrency=6) as load:
+    port, path = options.port or 80, options.ready_path or "/"
+    with lab.start(image, ports=[port], environment=dict(options.environment)) as app:
+        _wait_for(app, port, path, options.patience_seconds)
+        with Load(f"http://{app.address(port)}{path}", concurrency=6) as load:
             load.wait_for(answered=12)
             stop = app.stop_gracefully(lab.grace_seconds)
             report = load.finish()
-        handlers = parse_handlers(app.log_text() or "") or parse_handlers(_file(app, service.log_file))
-    toll = stop_under_load(report, stop.died_at if stop.killed else stop.term_at, handlers)
+        logged = app.log_text() + _file(app, log_file)
+    at = stop.died_at if stop.killed else stop.term_at
+    toll = stop_under_load(report, at, parse_handlers(logged))
     return {"in_flight": toll.in_flight, "lost": toll.lost}
 
 
@@ -214,17 +180,15 @@ def _file(app: Container, path: str) -> str:
         return file.read().decode(errors="replace") if file else ""
 
 
-def _wait_for(app: Container, service: Service) -> None:
-    until = time.monotonic() + service.start.patience_seconds
-    while app.get(service.port, service.path) != 200:
+def _wait_for(app: Container, port: int, path: str, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while app.get(port, path) != 200:
         if time.monotonic() > until:
-            raise CouldNotMeasure(f"{service.path} was not answered with 200: {app.log_text()}")
+            raise CouldNotMeasure(f"{path} was not answered with 200 within {seconds:.0f} s.")
         time.sleep(0.1)
 
 
-def _run_again(
-    lab: Lab, claim_id: str, built: Sequence[Step], edited: str
-) -> dict[str, int]:
+def _run_again(lab: Lab, claim_id: str, built: Sequence[Step], edited: str) -> dict[str, int]:
     """Return how many steps of each version's Dockerfile run again after an edit of one file."""
     found = {}
     for step in built:

@@ -15,6 +15,7 @@ from .context import Building, is_context
 from .findings import Check, Finding, Report
 
 if TYPE_CHECKING:
+    from .cage import Start
     from .subject import Subject
 
 ARCHIVE, RUN, CONTEXT = "archive", "run", "context"
@@ -129,12 +130,28 @@ def run_in_cages(subject: Subject, options: Options, progress: Progress) -> Foun
     """Answer what an image shows when it runs; an archive in a file is not run."""
     from ..lab import Lab
     from . import run_checks
-    from .cage import Start
 
     if subject.engine is None:
         why = "An archive is not run: load it by `docker load`, and name the image."
         return Found(tuple(_unanswered(RUN, why)))
-    start = Start(
+    with redirect_stdout(io.StringIO()):  # a lab greets its reader there, where the report goes
+        lab = Lab("audit")
+    with lab, progress.task(f"Running {subject.name}", len(_of(RUN))) as advance:
+        seen = run_checks.run(
+            lab,
+            subject.reference,
+            start_of(options),
+            writes_seconds=options.watch_seconds,
+            tell=lambda _: advance(1),
+        )
+    return Found(seen.findings, seen.facts)
+
+
+def start_of(options: Options) -> Start:
+    """Return how an image is started in a cage, and how to tell that it is up."""
+    from .cage import Start
+
+    return Start(
         command=options.command,
         environment=options.environment,
         port=options.port,
@@ -144,17 +161,6 @@ def run_in_cages(subject: Subject, options: Options, progress: Progress) -> Foun
         volumes=options.volumes,
         patience_seconds=options.patience_seconds,
     )
-    with redirect_stdout(io.StringIO()):  # a lab greets its reader there, where the report goes
-        lab = Lab("audit")
-    with lab, progress.task(f"Running {subject.name}", len(_of(RUN))) as advance:
-        seen = run_checks.run(
-            lab,
-            subject.reference,
-            start,
-            writes_seconds=options.watch_seconds,
-            tell=lambda _: advance(1),
-        )
-    return Found(seen.findings, seen.facts)
 
 
 def audit(text: str, options: Options, progress: Progress) -> Report:
