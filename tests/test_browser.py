@@ -29,6 +29,7 @@ PAGES = [
     "chapters/06-one-function.html",
     "chapters/07-pods.html",
     "chapters/10-health-probes.html",
+    "chapters/11-checklist.html",
     "chapters/08-runtime-configuration.html",
     "chapters/03-layers-and-cache.html",
     "chapters/04-layer-size.html",

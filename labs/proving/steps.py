@@ -10,7 +10,7 @@ import io
 import tarfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import claims
 from .audit.audit import Options
-from .audit.in_lab import audited
 from .audit.findings import Finding, Report
+from .audit.in_lab import audited
 from .claims import Value, Verdict
 from .errors import CouldNotMeasure
 from .lab import NotMeasured
@@ -144,9 +144,7 @@ def _value(finding: Finding, name: str) -> Value:
     return finding.values[name]
 
 
-def stopped_under_load(
-    lab: Lab, image: Image, options: Options, log_file: str
-) -> dict[str, Value]:
+def stopped_under_load(lab: Lab, image: Image, options: Options, log_file: str) -> dict[str, Value]:
     """Return how many requests a version had begun when it was stopped, and how many were lost.
 
     Its log tells what it had begun, on its output or in its `log_file`.

@@ -1,4 +1,4 @@
-"""An audit within a lab: what it starts belongs to the lab, and its scorecard is displayed there."""
+"""An audit within a lab, which owns what it starts and displays the scorecard."""
 
 from __future__ import annotations
 
