@@ -14,10 +14,13 @@ from proving import (
     recorded,
     recorded_engines,
     show,
+    site_files,
     site_results,
     site_tables,
+    step_figures,
     stop_timeline,
 )
+from proving.audit.catalogue import CHECKS
 from sphinx.cmd.build import build_main
 
 ROOT = Path(__file__).parents[1]
@@ -218,6 +221,9 @@ def test_figures_settings_and_ratios_can_be_quoted(site, capsys, name, expected)
         ("```{arms} P1\n:bad-lines: ^RUN\n```", "matches no line of P1/bad"),
         ("```{arms} P1\n:bad-lines: (\n```", "is no regular expression"),
         ("```{arms} P1\n:variants: none\n```", "P1/none has no file Dockerfile"),
+        ("```{step-diff} P1 other\n```", "P1 has no step 'other'"),
+        ("```{step-figures} P1\n```", "P1 has no open, transfer_bytes"),
+        ("```{step-verdicts} P1\n```", "P1 has no verdicts"),
         ("```{arms} P2\n```", "P2/bad has no file Dockerfile"),
         ("{claim}`P9`", "P9"),
         ("{lab}`Open <10-other>`", "There is no lab '10-other'"),
@@ -519,6 +525,44 @@ def test_numbers_of_claims_are_counted(site, capsys):
     assert "1 of 2 in 1" in html
 
 
+def test_a_step_shows_both_dockerfiles_and_what_changes_elsewhere(site, capsys):
+    """The changed lines are marked on both sides; of other files the changes alone are shown."""
+    site.put("labs/images/P1/bad/app.py", "print(1)\nprint(2)\n")
+    site.put("labs/images/P1/good/app.py", "print(1)\nprint(3)\n")
+    site.put("labs/images/P1/bad/start.sh", "app\n")
+
+    html, warnings = site.build(capsys, "```{step-diff} P1 good\n```")
+
+    assert "" == warnings
+    marked = re.findall(r'class="hll">(.*?)\n', html)
+    assert [["CMD", "app"], ["CMD", '["app"]']] == [
+        re.sub("<[^>]*>", "", line).split() for line in marked
+    ]
+    assert "What changes in app.py" in html
+    assert "-print(2)" in re.sub("<[^>]*>", "", html)
+    assert "start.sh" in re.search("Gone: .*", html)[0]
+
+
+def test_the_checklist_has_every_claim_and_every_check(site, capsys):
+    """A claim that no check is about says why; a check that is added to the audit is listed."""
+    site.put("labs/claims.toml", (ROOT / "labs/claims.toml").read_text("utf-8"))
+    known = claims.load(ROOT / "labs/claims.toml")
+
+    html, _ = site.build(capsys, "```{checklist}\n```")
+
+    lines = re.findall(r"<tr.*?</tr>", html, re.DOTALL)
+    first = [
+        re.sub("<[^>]*>", " ", re.search("<td>.*?</td>", line, re.DOTALL)[0])
+        for line in lines
+        if "<td>" in line
+    ]
+    assert list(known) == [cell.strip() for cell in first]
+    for check in CHECKS.values():
+        assert f"{check.id}</span></code> {check.question}" in html.replace("&#39;", "'")
+    measured = {claim for check in CHECKS.values() for claim in check.claims}
+    assert len(set(known) - measured) == html.count("Not seen on one image")
+
+
 def test_a_broken_notebook_is_a_warning(site, capsys):
     """The sentence names the file."""
     site.put("labs/10-broken.ipynb", '{"cells": 1}')
@@ -547,8 +591,10 @@ def test_the_extension_allows_parallel_reading_and_knows_its_own_version():
         recorded,
         recorded_engines,
         show,
+        site_files,
         site_results,
         site_tables,
+        step_figures,
         stop_timeline,
     ],
     ids=lambda module: module.__name__,
