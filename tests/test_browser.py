@@ -36,6 +36,7 @@ PAGES = [
     CHAPTER,
     "labs/03-layers-and-cache.html",
     "labs/04-layer-size.html",
+    "labs/11-checklist.html",
     LAB,
     "guide/claims.html",
     "guide/glossary.html",

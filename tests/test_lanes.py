@@ -39,6 +39,7 @@ def sources(lane: Lane) -> list[str]:
         ("P2", "lab.claim('P2')", False),
         ("", "lab = Lab('09-process-management')", True),
         ("", 'lab.exercise("start")', False),
+        ("", "lab.audit(mine)", False),
     ],
 )
 def test_a_claim_alone_runs_its_cells_and_the_set_up(claim, source, expected):

@@ -20,6 +20,7 @@ FACTS = {
 VALUES = {
     "privileged-files": {"privileged_files": 1},
     "toolchain": {"tools": 2},
+    "secrets": {"secrets": 5},
     "pid-1": {"processes": 3},
     "writes": {"files": 4},
     "readiness": {"ready_paths": 0},
@@ -92,9 +93,10 @@ def test_figures_are_those_of_the_facts_and_of_the_findings():
 
     assert "none" == told["left_open"]
     assert (5, 7, 9) == (told["transfer_bytes"], told["hidden_bytes"], told["packages"])
-    assert (1, 2, 3, 4) == (
+    assert (1, 2, 5, 3, 4) == (
         told["privileged_files"],
         told["tools"],
+        told["secrets"],
         told["processes"],
         told["written_files"],
     )

@@ -96,7 +96,7 @@ class ChecklistDirective(TableDirective):
         heads = ("Claim", "Advice", "Here", "On your image, by the audit's check")
         return [
             nodes.paragraph("", "", link, classes=["pg-checklist-chapter"]),
-            table(heads, (9, 38, 17, 36), rows, "pg-claims", "pg-checklist"),
+            table(heads, (9, 38, 17, 36), rows, "pg-checklist"),
         ]
 
 

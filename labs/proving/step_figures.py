@@ -21,9 +21,9 @@ _LEAST = 1.5
 
 SHOWN: Mapping[str, str] = {
     "open": "good",
-    "transfer_bytes": "stages",
+    "transfer_bytes": "bases",
     "hidden_bytes": "layers",
-    "packages": "bases",
+    "packages": "stages",
     "run_again": "cache",
     "secrets": "settings",
     "processes": "function",

@@ -121,7 +121,7 @@ def figures(report: Report) -> dict[str, Any]:
         "packages": facts["packages"],
         "privileged_files": _value(found["privileged-files"], "privileged_files"),
         "tools": _value(found["toolchain"], "tools"),
-        "secrets": len(found["secrets"].places),
+        "secrets": _value(found["secrets"], "secrets"),
         "processes": _value(found["pid-1"], "processes"),
         "written_files": _value(found["writes"], "files"),
         "ready_paths": _value(found["readiness"], "ready_paths"),
