@@ -17,7 +17,7 @@ CLAIM = Claim(
     "the last, chapter 10",
     also={"layers": "chapter 4: one RUN", "function": "chapters 6 and 7: apart"},
     figures={
-        name: Figure(f"The `{name}`", "B" if name.endswith("bytes") else "count") for name in SHOWN
+        name: Figure(f"The {name}", "B" if name.endswith("bytes") else "count") for name in SHOWN
     },
 )
 

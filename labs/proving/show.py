@@ -220,6 +220,10 @@ def _also_arms(record: Record) -> dict[str, Mapping[str, Value]]:
     return {arm: told for arm, told in record.get("arms", {}).items() if arm not in ARMS}
 
 
+_SEEN_AT_ONCE = 12
+"""How many figures stand side by side without a place of their own to be scrolled in."""
+
+
 def _also_table(claim: Claim, record: Record) -> str:
     arms = _also_arms(record)
     if not arms:
@@ -240,10 +244,16 @@ def _also_table(claim: Claim, record: Record) -> str:
         + "</tr>"
         for arm, told in arms.items()
     )
-    return (
+    table = (
         '<table class="pg-also"><caption>Also measured</caption>\n'
         f'<thead><tr><th scope="col" style="text-align:left">Variant</th>{head}</tr></thead>\n'
         f"<tbody>\n{rows}\n</tbody></table>"
+    )
+    if len(figures) <= _SEEN_AT_ONCE:
+        return table
+    return (
+        '<div class="pg-wide" style="overflow-x:auto" tabindex="0" role="region" '
+        f'aria-label="Also measured">\n{table}\n</div>'
     )
 
 

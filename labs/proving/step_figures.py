@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from . import drawing
-from .claims import Claim, Figure, Value, Verdict
+from .claims import Claim, Value, Verdict
 from .errors import ClaimsFileError
 from .recorded import Record
 from .show import SYMBOLS, figure_text
@@ -88,7 +88,7 @@ def _told(claim: Claim, name: str, value: Value) -> str:
 def _cell(claim: Claim, name: str, found: Steps, steps: Sequence[str]) -> str:
     first, last = (_told(claim, name, found[step][name]) for step in (steps[0], steps[-1]))
     head = (
-        f'<p class="pg-arm">{escape(_plain(claim.figures[name]))}'
+        f'<p class="pg-arm">{escape(claim.figures[name].label)}'
         f"<span>: {escape(first)} → {escape(last)}</span></p>"
     )
     title = f"{claim.figures[name].label}, version by version"
@@ -96,10 +96,6 @@ def _cell(claim: Claim, name: str, found: Steps, steps: Sequence[str]) -> str:
     bars = _bars(claim, name, found, steps)
     height = _TOP + _HEIGHT + 18
     return f"<div>\n{head}\n{drawing.svg(title, ' '.join(said), height, bars)}\n</div>"
-
-
-def _plain(figure: Figure) -> str:
-    return figure.label.replace("`", "")
 
 
 def _named(claim: Claim, step: str) -> str:
@@ -151,14 +147,14 @@ def _legend() -> str:
 def _numbers(claim: Claim, found: Steps, steps: Sequence[str]) -> str:
     rows = [
         (
-            escape(_plain(claim.figures[name])),
+            escape(claim.figures[name].label),
             [escape(_told(claim, name, found[step][name])) for step in steps],
         )
         for name in SHOWN
     ]
     heads = ["Figure", *(escape(short(claim, step)) for step in steps)]
     return (
-        '<div class="pg-wide" tabindex="0" role="region" aria-label="The same in numbers">'
+        '<div class="pg-wide">'
         + drawing.numbers(
             "The same in numbers",
             "Each figure at first, and after each chapter's step",
