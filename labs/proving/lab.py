@@ -612,8 +612,8 @@ class Lab:
         """Whether a reader works here, and no runner of the labs: only theirs is their progress."""
         return not (self.exchanged or os.environ.get(RUN_VARIABLE))
 
-    def audit(self, reference: str, **options: Any) -> None:
-        """Audit an image that the engine has or can pull, and display its scorecard.
+    def audit(self, image: Image | str, **options: Any) -> None:
+        """Audit an image, or one by a name that the engine has or can pull; display the scorecard.
 
         The options are those of `audit.Options`: how to start it, and how to know that it is up.
 
@@ -624,10 +624,12 @@ class Lab:
         from .audit.audit import Options
 
         self._reopen()
-        with Progress(reference) as progress:
-            progress.note(f"Auditing {reference}: it is read, and run in cages …")
-            report = in_lab.audited(self, reference, Options(**options))
-            progress.note(f"Audited {reference}.")
+        reference = image if isinstance(image, str) else str(image.tag)
+        called = image if isinstance(image, str) else image.name
+        with Progress(called) as progress:
+            progress.note(f"Auditing {called}: it is read, and run in cages …")
+            report = in_lab.audited(self, reference, Options(**options), called=called)
+            progress.note(f"Audited {called}.")
         _display(in_lab.bundle(report))
 
 
