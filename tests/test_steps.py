@@ -1,8 +1,12 @@
 """The versions of one application: what they are made of, and what a report says of one."""
 
+import io
 import re
+import tarfile
+from types import SimpleNamespace
 
 import pytest
+from docker.errors import NotFound
 from audits import finding
 from proving import claims, steps
 from proving.audit.catalogue import CHECKS
@@ -113,3 +117,27 @@ def test_a_figure_that_a_check_did_not_come_to_is_not_guessed():
 
     with pytest.raises(CouldNotMeasure, match="It did not come up"):
         steps.figures(Report("an image", tuple(cut), FACTS))
+
+
+def stopped(files):
+    """A container that has ended, and whose files the engine still gives."""
+
+    def get_archive(path):
+        if path not in files:
+            raise NotFound("no such file")
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            header = tarfile.TarInfo(path.rpartition("/")[2])
+            header.size = len(files[path])
+            archive.addfile(header, io.BytesIO(files[path]))
+        return iter([packed.getvalue()]), {}
+
+    return SimpleNamespace(get_wrapped_container=lambda: SimpleNamespace(get_archive=get_archive))
+
+
+def test_a_log_in_a_file_is_read_from_a_container_that_has_ended():
+    """A version that logs to its output has none, and nothing is added."""
+    app = stopped({"/var/log/web.log": b"handler began\n"})
+
+    assert "handler began\n" == steps._file(app, "/var/log/web.log")
+    assert "" == steps._file(app, "/var/log/none.log")
