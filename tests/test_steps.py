@@ -6,8 +6,8 @@ import tarfile
 from types import SimpleNamespace
 
 import pytest
-from docker.errors import NotFound
 from audits import finding
+from docker.errors import NotFound
 from proving import claims, steps
 from proving.audit.catalogue import CHECKS
 from proving.audit.findings import Report
