@@ -143,8 +143,9 @@ class StepDirective(ProvingDirective):
         images = results.folder / "images" / claim.folder
         before = images / versions[versions.index(name) - 1]
         after, root = images / name, results.folder.parent
-        parts = [_dockerfiles(before, after, root), *_others(before, after, root)]
-        return self.parse_text_to_nodes("\n\n".join(filter(None, parts)))
+        pair = _dockerfiles(before, after, root)
+        parts = [*([pair] if pair else []), *_others(before, after, root, beside=bool(pair))]
+        return self.parse_text_to_nodes("\n\n".join(parts))
 
 
 def _dockerfiles(before: Path, after: Path, root: Path) -> str:
@@ -173,8 +174,11 @@ def changed_lines(old: Path, new: Path) -> tuple[list[int], list[int]]:
     return gone, come
 
 
-def _others(before: Path, after: Path, root: Path) -> list[str]:
-    """Return what becomes of the other files: those that are gone by name, the rest as changes."""
+def _others(before: Path, after: Path, root: Path, *, beside: bool) -> list[str]:
+    """Return what becomes of the other files: those that are gone by name, the rest as changes.
+
+    Changes `beside` those of a Dockerfile are folded away.
+    """
     old, new = ({path.name for path in folder.iterdir()} for folder in (before, after))
     parts = []
     if gone := sorted(old - new):
@@ -185,5 +189,5 @@ def _others(before: Path, after: Path, root: Path) -> list[str]:
                 path.relative_to(root).as_posix() for path in (after / name, before / name)
             )
             changes = f"``````{{literalinclude}} /{shown}\n:diff: /{earlier}\n``````"
-            parts.append(folded(f"What changes in {name}", changes))
+            parts.append(folded(f"What changes in {name}", changes) if beside else changes)
     return parts
