@@ -624,8 +624,11 @@ class Lab:
         from .audit.audit import Options
 
         self._reopen()
-        reference = image if isinstance(image, str) else str(image.tag)
-        called = image if isinstance(image, str) else image.name
+        if isinstance(image, str):
+            reference = called = image
+        else:
+            own = image.name.removesuffix("Dockerfile").rstrip("/")
+            reference, called = str(image.tag), own or Path(image.path).name
         with Progress(called) as progress:
             progress.note(f"Auditing {called}: it is read, and run in cages …")
             report = in_lab.audited(self, reference, Options(**options), called=called)
