@@ -560,7 +560,7 @@ def test_the_checklist_has_every_claim_and_every_check(site, capsys):
     for check in CHECKS.values():
         assert f"{check.id}</span></code> {check.question}" in html.replace("&#39;", "'")
     measured = {claim for check in CHECKS.values() for claim in check.claims}
-    assert len(set(known) - measured) == html.count("Not seen on one image")
+    assert len(set(known) - measured) == html.count("Not by the audit")
 
 
 def test_a_broken_notebook_is_a_warning(site, capsys):

@@ -93,7 +93,7 @@ class ChecklistDirective(TableDirective):
         number, _, name = slug.partition("-")
         title = f"{int(number)} · {name.replace('-', ' ').capitalize()}"
         link = link_to("doc", f"/chapters/{slug}", title, domain="std")
-        heads = ("Claim", "Advice", "Here", "On your image, by the audit's check")
+        heads = ("Claim", "Advice", "Here", "On yours, by the check of the audit")
         return [
             nodes.paragraph("", "", link, classes=["pg-checklist-chapter"]),
             table(heads, (9, 38, 17, 36), rows, "pg-checklist"),
@@ -105,7 +105,7 @@ def _measured_by(claim: Claim) -> list[Node]:
     found = [check for check in CHECKS.values() if claim.id in check.claims]
     if not found:
         why = "only in a cluster" if claim.needs_cluster else "by its lab alone, from both arms"
-        return [nodes.paragraph("", f"Not seen on one image: {why}.", classes=["pg-what"])]
+        return [nodes.paragraph("", f"Not by the audit: {why}.", classes=["pg-what"])]
     return [
         nodes.paragraph("", "", nodes.literal("", check.id), nodes.Text(f" {check.question}"))
         for check in found
