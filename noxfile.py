@@ -113,6 +113,12 @@ def progress(session: nox.Session) -> None:
     _program(session, "progress")
 
 
+@nox.session(default=False)
+def hub(session: nox.Session) -> None:
+    """Open a room on this machine, an engine for everybody; `-- --seats 8`, `--who`, `--clear`."""
+    _program(session, "hub")
+
+
 def _program(session: nox.Session, name: str) -> None:
     """Run a program of the guide's that has exit statuses of its own."""
     _prepare(session)

@@ -25,7 +25,7 @@ from local_server import (
     served,
     write_notebook,
 )
-from proving import guide, guide_check
+from proving import guide, guide_check, kernels
 from proving.errors import EngineError, ProvingError
 
 CHECK_SECONDS = 120
@@ -95,7 +95,7 @@ def begin_to_run(running: Guide, kernel: str, source: str) -> None:
     address = f"{running.origin}/api/kernels/{kernel}/channels".replace("http", "ws", 1)
     header = [f"Authorization: token {running.token}"]
     channels = websocket.create_connection(address, timeout=30, header=header)
-    channels.send(json.dumps(guide_check._execute_request(source)))
+    channels.send(json.dumps(kernels._execute_request(source)))
     while json.loads(channels.recv())["msg_type"] != "stream":
         pass
     channels.close()

@@ -8,6 +8,7 @@ from importlib import import_module
 
 PROGRAMS = {
     "audit": "proving.audit.command",
+    "hub": "proving.room.command",
     "preflight": "proving.preflight.command",
     "progress": "proving.my_progress_command",
 }

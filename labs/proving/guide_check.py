@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import json
-import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import psutil
-import websocket
 
 from . import workcopy
 from .claims import MIME
 from .errors import ProvingError
+from .kernels import CheckFailed, notebook_kernel, run_cells
 
 if TYPE_CHECKING:
     from .guide import Running
     from .serve import Place
 
 _ANSWER_SECONDS = 30
-_SILENCE_SECONDS = 600
 _GONE_SECONDS = 15
-
-
-class CheckFailed(ProvingError):
-    """Something that the guide promises was not so."""
 
 
 class Checks:
@@ -170,11 +163,10 @@ def _expect_lab(client: httpx.Client, name: str) -> None:
 
 def _expect_claim(client: httpx.Client, server: Running, path: Path, checks: Checks) -> None:
     claim, sources = cells_of_first_claim(path)
-    with _session(client, path.name) as kernel, _channels(server, kernel) as channels:
+    with notebook_kernel(client, path.name) as kernel:
         checks.remember_processes()
-        shown = set[str]()
-        for source in sources:
-            shown |= _execute(channels, source)
+        address = server.address(f"api/kernels/{kernel}/channels")
+        shown = run_cells(address, server.token, sources)
     if MIME not in shown:
         raise CheckFailed(f"the cells of {claim} ran, but showed no result of the claim")
 
@@ -198,87 +190,3 @@ def cells_of_first_claim(path: Path) -> tuple[str, tuple[str, ...]]:
     set_up = [source for source, _ in cells[:begin]]
     own = [source for source, claim in cells[begin:] if claim == first]
     return first, (*set_up, *own)
-
-
-@contextmanager
-def _session(client: httpx.Client, path: str) -> Iterator[str]:
-    """Open a notebook as JupyterLab does, and yield the id of its kernel."""
-    asked = {"path": path, "name": path, "type": "notebook", "kernel": {"name": "python3"}}
-    answer = client.post("api/sessions", json=asked)
-    if answer.status_code != 201:
-        raise CheckFailed(f"no kernel started: {answer.status_code} {answer.text}")
-    session = answer.json()
-    yield session["kernel"]["id"]
-    client.delete(f"api/sessions/{session['id']}")
-
-
-@contextmanager
-def _channels(server: Running, kernel: str) -> Iterator[websocket.WebSocket]:
-    address = server.address(f"api/kernels/{kernel}/channels").replace("http", "ws", 1)
-    with closing(
-        websocket.create_connection(
-            address,
-            timeout=_SILENCE_SECONDS,
-            header=[f"Authorization: token {server.token}"],
-            http_no_proxy=["*"],
-        )
-    ) as channels:
-        yield channels
-
-
-def _execute(channels: websocket.WebSocket, source: str) -> set[str]:
-    """Run a cell to its end and return the MIME types that it showed.
-
-    Raises:
-        CheckFailed: the cell raised, the kernel died, or nothing was heard for ten minutes.
-    """
-    request = _execute_request(source)
-    channels.send(json.dumps(request))
-    shown = set[str]()
-    waiting = {"idle", "reply"}
-    while waiting:
-        message = _receive(channels)
-        content = message["content"]
-        if content.get("execution_state") in {"restarting", "dead"}:
-            raise CheckFailed("the kernel died")
-        if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
-            continue
-        if message["msg_type"] in {"display_data", "execute_result"}:
-            shown |= set(content["data"])
-        elif message["msg_type"] == "execute_reply":
-            _expect_success(content)
-            waiting.discard("reply")
-        elif content.get("execution_state") == "idle":
-            waiting.discard("idle")
-    return shown
-
-
-def _execute_request(source: str) -> dict[str, Any]:
-    """Return the message of the Jupyter messaging protocol that runs a cell."""
-    return {
-        "header": {
-            "msg_id": uuid.uuid4().hex,
-            "msg_type": "execute_request",
-            "session": uuid.uuid4().hex,
-            "username": "",
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "version": "5.3",
-        },
-        "parent_header": {},
-        "metadata": {},
-        "content": {"code": source, "silent": False, "allow_stdin": False},
-        "channel": "shell",
-    }
-
-
-def _receive(channels: websocket.WebSocket) -> dict[str, Any]:
-    try:
-        message: dict[str, Any] = json.loads(channels.recv())
-    except websocket.WebSocketTimeoutException as error:
-        raise CheckFailed(f"the kernel was silent for {_SILENCE_SECONDS} s") from error
-    return message
-
-
-def _expect_success(reply: dict[str, Any]) -> None:
-    if reply["status"] != "ok":
-        raise CheckFailed(f"{reply.get('ename', 'aborted')}: {reply.get('evalue', '')}")

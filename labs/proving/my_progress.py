@@ -296,21 +296,37 @@ def read_export(path: Path) -> dict[str, Any]:
     Raises:
         ProvingError: it cannot be read, or does not follow the schema.
     """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ProvingError(f"{path} cannot be read: {error.strerror}.") from error
+    return checked(content, str(path))
+
+
+def checked(content: bytes, name: str) -> dict[str, Any]:
+    """Return what an export says whose bytes these are; `name` says whose, in an error.
+
+    Raises:
+        ProvingError: it does not follow the schema.
+    """
     import jsonschema
 
     try:
-        told: dict[str, Any] = json.loads(path.read_bytes())
+        told: dict[str, Any] = json.loads(content)
         jsonschema.validate(told, json.loads(SCHEMA.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ProvingError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise ProvingError(f"{path} is no export of a progress: it is no JSON.") from error
+        raise ProvingError(f"{name} is no export of a progress: it is no JSON.") from error
     except jsonschema.ValidationError as error:
         raise ProvingError(
-            f"{path} is no export of a progress that this guide knows: {error.json_path}: "
+            f"{name} is no export of a progress that this guide knows: {error.json_path}: "
             f"{error.message[:200]}."
         ) from error
     return told
+
+
+def of_export(told: Mapping[str, Any]) -> Progress:
+    """Return the progress that an export tells."""
+    return _fold(_imported(told))
 
 
 def _imported(told: Mapping[str, Any]) -> Iterator[Event]:

@@ -20,6 +20,7 @@
 | directive `checklist` | every claim, its verdict, and the audit's checks about it |
 | directive `claims-table`, `status-table` | every claim and its verdict; every lab and its run |
 | directive `agenda`, `lab-times` | the agenda of a workshop; how long each lab took |
+| directive `room-trials` | what people at once took of a shared machine, and how many fit |
 | role `measured` | a recorded figure inside a sentence, linked to its card |
 | role `claim`, `lab` | a link to a claim's card; a link that opens a lab |
 | role `count` | how many claims there are, and how many are proved |
@@ -60,6 +61,7 @@ from . import (
     show,
     site_files,
     site_results,
+    site_room,
     site_tables,
     site_trainers,
     step_figures,
@@ -70,6 +72,7 @@ from .claims import Claim
 from .errors import ClaimsFileError
 from .site_files import ArmsDirective, StepDirective
 from .site_results import ProvingDirective, Results, forget, results_in, results_of
+from .site_room import RoomTrialsDirective
 from .site_tables import (
     ChecklistDirective,
     ClaimsTableDirective,
@@ -119,6 +122,7 @@ _SHOWING = (
     show,
     site_files,
     site_results,
+    site_room,
     site_tables,
     site_trainers,
     *(sys.modules[draw.__module__] for draw in FIGURES.values()),
@@ -394,6 +398,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("status-table", StatusTableDirective)
     app.add_directive("agenda", AgendaDirective)
     app.add_directive("lab-times", LabTimesDirective)
+    app.add_directive("room-trials", RoomTrialsDirective)
     app.add_role("measured", MeasuredRole())
     app.add_role("claim", ClaimRole())
     app.add_role("lab", LabRole())

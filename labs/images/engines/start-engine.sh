@@ -19,4 +19,4 @@ else
     done
 fi
 
-exec dockerd --host=tcp://0.0.0.0:2375 --tls=false "$@"
+exec dockerd --host="${ENGINE_HOST:-tcp://0.0.0.0:2375}" --tls=false "$@"
