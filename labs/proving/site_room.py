@@ -34,6 +34,8 @@ class RoomTrialsDirective(SphinxDirective):
         except ProvingError as error:
             _log.warning("%s", error, location=self.get_location(), type="proving")
             return []
+        if not trials:
+            return [nodes.paragraph("", "No trial has been recorded yet.")]
         rows = [row([[nodes.paragraph("", text)] for text in _cells(one)]) for one in trials]
         told = table(_HEADS, (10, 15, 15, 20, 20, 20), rows)
         return [told, nodes.paragraph("", _sentence(trials[-1]))]

@@ -29,6 +29,7 @@ c.JupyterHub.ssl_key = room.key
 c.ConfigurableHTTPProxy.command = proxy.command()
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{room.proxy_port}"
 c.ConfigurableHTTPProxy.pid_file = str(room.state / "proxy.pid")
+c.ConfigurableHTTPProxy.log_level = "error"
 
 # Seats reach the hub's API at an address that only this machine's containers have a way to.
 c.JupyterHub.hub_ip = room.hub_address
@@ -66,8 +67,7 @@ c.DockerSpawner.extra_host_config = {
 }
 c.DockerSpawner.mem_limit = room.memory
 c.DockerSpawner.cpu_limit = room.cpus
-c.DockerSpawner.start_timeout = 300  # many seats at once unpack their bases
-c.DockerSpawner.http_timeout = 120
+c.DockerSpawner.http_timeout = 600  # until JupyterLab answers: many seats at once unpack bases
 c.JupyterHub.concurrent_spawn_limit = 8
 
 

@@ -73,11 +73,13 @@ def keep(tried: Tried) -> None:
 
 
 def recorded() -> list[Tried]:
-    """Return the recorded trials, that with the most people last.
+    """Return the recorded trials, that with the most people last; none where none was recorded.
 
     Raises:
         ProvingError: the record cannot be read.
     """
+    if not FILE.exists():
+        return []
     try:
         kept = json.loads(FILE.read_text(encoding="utf-8"))
         return [_of_data(one) for one in kept.values()]

@@ -34,7 +34,6 @@ from .visitor import Visitor
 
 LAB = "09-process-management.ipynb"
 OPEN_SECONDS = 120.0
-SUBNET = "10.215.0.0/16"
 
 _OWN_CONTAINER = """
 import docker
@@ -116,7 +115,7 @@ def room(
         name=f"trial{secrets.token_hex(3)}",
         port=ports[0],
         proxy_port=ports[1],
-        subnet=SUBNET,
+        subnet=f"10.215.{16 * secrets.randbelow(16)}.0/20",  # two trials may meet on a machine
     )
     ground = Ground(here.docker, settings)
     visitors: list[Visitor] = []
