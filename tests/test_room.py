@@ -467,9 +467,13 @@ def test_two_people_in_a_room_do_not_see_each_other(engine):
     with trial.room(here, 2) as (_, land, visitors):
         trial.start_at_once(visitors)
         trial.see_that_seats_are_apart(land, visitors)
+        visitors[0].run(trial.LAB, ["!share-progress"])
+        first, second = view.of_seats(land.containers())
         state = Path(land.settings.state)
 
         assert state.stat().st_mode & 0o077 == 0
+        assert first.progress is not None
+        assert "not shared" == second.trouble
     after = leftovers.inventory(here.docker)
 
     assert before == after

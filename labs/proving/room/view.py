@@ -6,7 +6,7 @@ schema of an export, and shown without control characters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +68,14 @@ def of_engine(client: DockerClient) -> list[Place]:
     containers = client.containers.list(filters={"label": ground.LABEL}, ignore_removed=True)
     if not containers:
         raise ProvingError("No seat is taken: nobody has started a server in the room.")
-    containers.sort(key=lambda container: container.name)
+    return of_seats(containers)
+
+
+def of_seats(containers: Iterable[Any]) -> list[Place]:
+    """Return what the seats in these containers share, by their names."""
+    ordered = sorted(containers, key=lambda container: str(container.name))
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        return list(pool.map(_of_seat, containers))
+        return list(pool.map(_of_seat, ordered))
 
 
 def _of_file(file: Path) -> Place:
