@@ -18,6 +18,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import nox
+from nox.command import CommandFailed
 
 HERE = Path(__file__).parent
 SHARED = HERE / ".nox" / "shared"
@@ -140,6 +141,15 @@ class _Status:
 
 
 @nox.session(default=False)
+def kit(session: nox.Session) -> None:
+    """Make one archive of all that a room needs without a network; `-- --load`, `-- --serve`."""
+    if session.posargs[:1] == ["--load"] and session.posargs[1:]:
+        os.environ["PROVING_KIT"] = session.posargs[1]  # the environment comes from it, too
+    _prepare(session)
+    _python(session, "proving.kit.command", *session.posargs)
+
+
+@nox.session(default=False)
 def engines(session: nox.Session) -> None:
     """Prove every claim on newer engines too, nested in containers; `-- trixie P1` for one."""
     report = _report("engines")
@@ -183,25 +193,53 @@ def clean(session: nox.Session) -> None:
 
 
 def _prepare(session: nox.Session) -> None:
-    """Make the shared environment, once for all sessions and all runs at the same time."""
-    requirements = HERE / "requirements.txt"
-    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = SHARED / "made-of"
+    """Make the shared environment, once for all sessions and all runs at the same time.
+
+    What `PROVING_KIT` names is taken before that, and its images are loaded afterwards.
+    """
     if sys.version_info < (3, 11):  # noqa: UP036 - the requirements would end in a traceback
         session.error("This is Python {}.{}; you need 3.11 or newer.".format(*sys.version_info))
     if not os.access(HERE, os.W_OK) or (SHARED.exists() and not os.access(SHARED, os.W_OK)):
         session.error(f"{SHARED} cannot be written: another user, root perhaps, has made it.")
+    kit = os.environ.get("PROVING_KIT")
     SHARED.parent.mkdir(exist_ok=True)
     with (SHARED.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if stamp.exists() and stamp.read_text() == wanted:
+        if kit:  # there may be no environment yet: by this Python alone
+            environment = {"PYTHONPATH": str(HERE / "labs")}
+            take = (sys.executable, "-m", "proving.kit.sources", kit)
+            session.run(*take, env=environment, external=True)
+        _make_environment(session)
+    if kit:
+        _python(session, "proving.kit.command", "--load")
+
+
+def _make_environment(session: nox.Session) -> None:
+    requirements = HERE / "requirements.txt"
+    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    stamp = SHARED / "made-of"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    session.log("Making the shared environment: this takes about a minute, once.")
+    shutil.rmtree(SHARED, ignore_errors=True)
+    venv.create(SHARED, with_pip=True)
+    _install(session, requirements)
+    stamp.write_text(wanted)
+
+
+def _install(session: nox.Session, requirements: Path) -> None:
+    """Install from the kit that was taken, and from pip's own index where that has not all."""
+    command = (PYTHON, "-m", "pip", "install", "--quiet", "--no-compile", "-r", requirements)
+    wheels = HERE / ".engine" / "kit" / "wheels"
+    if wheels.is_dir():
+        offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+        try:
+            session.run(*command, env=offline, external=True)
+        except CommandFailed:
+            session.log("The kit has no wheels for this Python: pip asks its own index.")
+        else:
             return
-        session.log("Making the shared environment: this takes about a minute, once.")
-        shutil.rmtree(SHARED, ignore_errors=True)
-        venv.create(SHARED, with_pip=True)
-        install = ("install", "--quiet", "--no-compile", "-r", requirements)  # compiled when used
-        session.run(PYTHON, "-m", "pip", *install, external=True)
-        stamp.write_text(wanted)
+    session.run(*command, external=True)
 
 
 def _python(session: nox.Session, module: str, *arguments: str, **options: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from . import buildcache, cluster, engine, leftovers, private
 from .engine import Engine
 from .errors import EngineError, ProvingError
+from .kit import debian as kit_packages
+from .kit import sources
 from .paths import LABS
 from .system import say
 
@@ -30,6 +33,7 @@ def main() -> int:
     try:
         found = _engine()
         if found is not None:
+            kit_packages.remove(found.docker)
             things = leftovers.remove(found.docker) + cluster.remove_left(lambda: found)
             bases = leftovers.remove_bases(found.docker)
             told = f"{things} things of runs and {bases} bases"
@@ -38,6 +42,7 @@ def main() -> int:
                 gone = remove_records(found.docker, dockerfiles)
                 told = f"{things} things of runs, {bases} bases and {gone} build cache records"
             say(f"Removed {told} from {found.url}.")
+        shutil.rmtree(sources.TAKEN, ignore_errors=True)
         if not private.erase():
             say("There is no private engine here.")
     except ProvingError as error:

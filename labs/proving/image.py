@@ -24,6 +24,7 @@ from testcontainers.core.image import DockerImage
 from . import disk, leftovers
 from .engine import TIMEOUT_SECONDS, Engine, point_testcontainers_at, talking_to
 from .errors import BuildError, CouldNotMeasure, DiskFull
+from .kit import debian as kit_packages
 from .spans import span
 from .system import last_lines
 
@@ -411,6 +412,9 @@ class Image(DockerImage):
             yield "--no-cache"
         for name, value in self._arguments.items():
             yield f"--build-arg={name}={value}"
+        if not self._hosts:  # whoever names a server of its own asks that one
+            for name, value in kit_packages.build_arguments(self.engine).items():
+                yield f"--build-arg={name}={value}"
         for name, address in self._hosts.items():
             yield f"--add-host={name}:{address}"
         for name, file in secrets.items():

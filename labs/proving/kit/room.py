@@ -1,0 +1,264 @@
+"""Serve a kit to a room: its files, an index of its wheels (PEP 503), and the site, to be read.
+
+All of it lies below a token, which is a part of the manifest's own checksum: whoever has the
+address can tell this kit from any other. Nothing can be written.
+"""
+
+from __future__ import annotations
+
+import html
+import mimetypes
+import signal
+import socket
+import sys
+import tarfile
+from asyncio import Event, get_running_loop, run
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any, TextIO
+
+from tornado import httpserver, netutil, web
+
+from .. import wheels
+from . import manifest, sources
+from .manifest import NAME, SITE, SOURCE, WHEELS, KitError, Manifest
+
+PORT = 8475
+"""The port on which a room is served unless another is named."""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Proving Ground: this room</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ font: 1.05rem/1.6 system-ui, sans-serif; margin: 2rem auto; max-width: 46rem;
+       padding: 0 1rem; }}
+pre {{ border: 1px solid; border-radius: .4rem; overflow-x: auto; padding: .8rem; }}
+</style></head><body>
+<h1>Proving Ground: this room</h1>
+<p><a href="pages/index.html">Read the guide</a>. It works on a phone, and needs nothing.</p>
+<h2>Run the labs on your laptop</h2>
+<p>You need Python 3.11 or newer and a container engine. Then, in a terminal:</p>
+<pre>{commands}</pre>
+<p>The kit is of {made}, for {architectures}.</p>
+{missing}
+</body></html>
+"""
+
+
+def serve(folder: Path, address: str = "", port: int = PORT, out: TextIO = sys.stdout) -> None:
+    """Serve a kit's folder on one address of this machine until Ctrl-C.
+
+    Raises:
+        KitError: there is no complete kit, or the address cannot be used.
+    """
+    found = manifest.read(folder)
+    if not found.is_complete:
+        raise KitError(f"The kit in {folder} is not complete. Run `nox -s kit` again.")
+    bad = [one.path for one in found.entries if not manifest.is_whole(folder, one)]
+    if bad:
+        raise KitError(f"{bad[0]} of the kit is missing or damaged. Run `nox -s kit` again.")
+    host = address or own_address()
+    listening = _listen(host, port)
+    room = f"http://{host}:{listening[0].getsockname()[1]}/{token(folder)}"
+    out.write(told(room))
+    out.flush()
+    with suppress(KeyboardInterrupt):
+        run(_serve(application(folder, found, room), listening))
+
+
+async def _serve(app: web.Application, listening: list[socket.socket]) -> None:
+    server = httpserver.HTTPServer(app)
+    server.add_sockets(listening)
+    stopped = Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows
+            get_running_loop().add_signal_handler(name, stopped.set)
+    await stopped.wait()
+    server.stop()
+    await server.close_all_connections()
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    try:
+        return netutil.bind_sockets(port, host)
+    except OSError as error:
+        raise KitError(
+            f"The room cannot be served on port {port} of {host}: {error.strerror or error}. "
+            "Name another one by --port, or an address of this machine by --address."
+        ) from error
+
+
+def own_address() -> str:
+    """Return the address of this machine on its network, without a packet being sent.
+
+    Raises:
+        KitError: it has none.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))  # TEST-NET-2 (RFC 5737): nobody's
+        except OSError as error:
+            raise KitError(
+                "This machine has no network that a room could reach it by. Join the room's "
+                "network, or name an address of this machine by --address."
+            ) from error
+        return str(probe.getsockname()[0])
+
+
+def token(folder: Path) -> str:
+    """Return what the address of a room that serves this kit ends with."""
+    return sources.token_of((folder / NAME).read_bytes())
+
+
+def told(room: str) -> str:
+    """Return what the trainer's terminal shows: the address, as text and as a QR code."""
+    import io
+
+    import segno
+
+    picture = io.StringIO()
+    segno.make(f"{room}/", micro=False).terminal(out=picture, compact=True, border=2)
+    return (
+        f"\nThe room is served at {room}/ until Ctrl-C.\n"
+        "Whoever has this address can read the kit; nobody can write to it.\n\n"
+        f"{picture.getvalue()}\n"
+        f"Participants: open that page, or say\n\n    export {sources.VARIABLE}={room}\n\n"
+    )
+
+
+def application(folder: Path, found: Manifest, room: str) -> web.Application:
+    """Return the server's pages for a kit that was checked."""
+    base = f"/{token(folder)}"
+    kit = {"path": str(folder), "known": {NAME, *(entry.path for entry in found.entries)}}
+    return web.Application(
+        [
+            (base, web.RedirectHandler, {"url": f"{base}/"}),
+            (f"{base}/", _Page, {"text": page(found, room)}),
+            (f"{base}/simple/", _Page, {"text": index(found)}),
+            (f"{base}/simple/([a-z0-9-]+)/", _Project, {"found": found}),
+            (f"{base}/pages/(.*)", _SiteFile, {"files": site_files(folder)}),
+            (f"{base}/(.*)", _KitFile, kit),
+        ]
+    )
+
+
+def page(found: Manifest, room: str) -> str:
+    """Return the room's own page: what to type, and what the kit lacks."""
+    host = room.split("/")[2].rpartition(":")[0]
+    pip = f".venv/bin/pip install --index-url {room}/simple/ --trusted-host {host} nox"
+    fetch = [f"curl {room}/{SOURCE}/guide.tar.gz | tar -xz", "cd guide"]
+    commands = [
+        *(fetch if found.find(f"{SOURCE}/guide.tar.gz") else []),
+        "python3 -m venv .venv",
+        pip,
+        f"export {sources.VARIABLE}={room}",
+        ".venv/bin/nox -s guide",
+    ]
+    lacks = "".join(
+        f"<li>{html.escape(f'{one.what}, {one.architecture}: {one.why}')}</li>"
+        for one in found.missing
+    )
+    return _PAGE.format(
+        commands=html.escape("\n".join(commands)),
+        made=html.escape(found.made[:10]),
+        architectures=html.escape(" and ".join(found.architectures()) or "no engine"),
+        missing=f"<h2>What this kit does not have</h2><ul>{lacks}</ul>" if lacks else "",
+    )
+
+
+def projects(found: Manifest) -> dict[str, list[manifest.Entry]]:
+    """Return the kit's wheels by their projects' names as an index spells them (PEP 503)."""
+    listed: dict[str, list[manifest.Entry]] = {}
+    for entry in found.entries:
+        if entry.part == WHEELS:
+            name = PurePosixPath(entry.path).name.partition("-")[0]
+            listed.setdefault(wheels.normalised(name), []).append(entry)
+    return listed
+
+
+def index(found: Manifest) -> str:
+    """Return the index of projects (PEP 503)."""
+    links = "".join(f'<a href="{name}/">{name}</a><br>\n' for name in sorted(projects(found)))
+    return f"<!doctype html><title>Wheels</title>\n{links}"
+
+
+def project(found: Manifest, name: str) -> str | None:
+    """Return the index's page of one project, with checksums; None where the kit has none."""
+    entries = projects(found).get(name)
+    if entries is None:
+        return None
+    links = "".join(
+        f'<a href="../../{one.path}#sha256={one.sha256}">{PurePosixPath(one.path).name}</a><br>\n'
+        for one in entries
+    )
+    return f"<!doctype html><title>{name}</title>\n{links}"
+
+
+def site_files(folder: Path) -> dict[str, bytes]:
+    """Return the site's files by their paths; nothing where the kit has none."""
+    archive = folder / SITE / "site.tar.gz"
+    if not archive.is_file():
+        return {}
+    with tarfile.open(archive) as tar:
+        return {
+            member.name.removeprefix("site/"): file.read()
+            for member in tar
+            if member.isreg() and (file := tar.extractfile(member)) is not None
+        }
+
+
+class _Read(web.RequestHandler):
+    """What all pages have in common: they tell browsers to load nothing from elsewhere."""
+
+    def set_default_headers(self) -> None:
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Referrer-Policy", "no-referrer")  # the token is in the address
+
+    def answer(self, content: bytes | str | None, name: str = "a.html") -> None:
+        if content is None:
+            raise web.HTTPError(404)
+        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        charset = "; charset=utf-8" if kind.startswith("text/") else ""
+        self.set_header("Content-Type", kind + charset)
+        self.finish(content)
+
+
+class _Page(_Read):
+    def initialize(self, text: str) -> None:
+        self.text = text
+
+    def get(self) -> None:
+        self.answer(self.text)
+
+
+class _Project(_Read):
+    def initialize(self, found: Manifest) -> None:
+        self.found = found
+
+    def get(self, name: str) -> None:
+        self.answer(project(self.found, name))
+
+
+class _SiteFile(_Read):
+    def initialize(self, files: Mapping[str, bytes]) -> None:
+        self.files = files
+
+    def get(self, path: str) -> None:
+        name = path or "index.html"
+        self.answer(self.files.get(name), name)
+
+
+class _KitFile(web.StaticFileHandler):
+    """A file that the manifest names, whole or from the middle on."""
+
+    def initialize(self, path: str, known: set[str], **_: Any) -> None:  # type: ignore[override]
+        super().initialize(path)
+        self.known = known
+
+    def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
+        if self.path not in self.known:
+            raise web.HTTPError(404)
+        return super().validate_absolute_path(root, absolute_path)
