@@ -176,9 +176,9 @@ def _read(told: Mapping[str, Any]) -> Manifest:
 
 def _checked(entry: Entry) -> Entry:
     parts = PurePosixPath(entry.path).parts
-    if entry.path != "/".join(parts) or parts[0] not in PARTS:
+    if len(parts) < 2 or parts[0] not in PARTS or entry.path != "/".join(parts):
         raise ValueError(f"{entry.path!r} is no path of a kit")
-    if len(parts) < 2 or not all(_SAFE.fullmatch(part) for part in parts):
+    if not all(_SAFE.fullmatch(part) for part in parts):
         raise ValueError(f"{entry.path!r} is no path of a kit")
     if not isinstance(entry.size_bytes, int) or entry.size_bytes < 0:
         raise ValueError(f"{entry.path} has no size")

@@ -141,7 +141,8 @@ def application(folder: Path, found: Manifest, room: str) -> web.Application:
             (f"{base}/simple/([a-z0-9-]+)/", _Project, {"found": found}),
             (f"{base}/pages/(.*)", _SiteFile, {"files": site_files(folder)}),
             (f"{base}/(.*)", _KitFile, kit),
-        ]
+        ],
+        log_function=lambda _: None,  # nobody keeps who has read what
     )
 
 

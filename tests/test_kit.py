@@ -1,0 +1,598 @@
+"""A kit tells what it holds, is taken whole or not at all, and is served to be read only."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import subprocess
+import sys
+import tarfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import pytest
+from proving import packages
+from proving.engine import Engine
+from proving.kit import command, debian, installs, load, make, manifest, room, sources
+from proving.kit.manifest import KitError, Manifest
+
+
+@cache
+def wheel() -> bytes:
+    """Return a wheel with nothing in it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        folder = "some_thing-1.0.dist-info"
+        archive.writestr(
+            f"{folder}/METADATA", "Metadata-Version: 2.1\nName: some-thing\nVersion: 1.0\n"
+        )
+        archive.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{folder}/RECORD", "")
+    return buffer.getvalue()
+
+
+CONTENTS = {
+    "images/amd64-base.tar.gz": ("amd64", b"an image" * 1000),
+    "images/arm64-base.tar.gz": ("arm64", b"another image" * 1000),
+    "wheels/Some.Thing-1.0-py3-none-any.whl": ("any", wheel()),
+    "wheels/some_thing-1.0-cp311-cp311-manylinux_2_17_aarch64.whl": ("arm64", b"a wheel too"),
+    "lab-wheels/0123456789ab/SHA256SUMS": ("amd64", b"sums"),
+}
+
+
+def write_kit(folder: Path, contents: dict[str, tuple[str, bytes]] | None = None) -> Manifest:
+    """Write a kit of these contents into a folder, and return its manifest."""
+    made = Manifest("2026-01-02T03:04:05+00:00", is_complete=True)
+    for path, (architecture, content) in (contents or CONTENTS).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+        made = made.with_entry(manifest.entry_of(folder, path, architecture))
+    manifest.write(folder, made)
+    return made
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Path:
+    """Return the folder of a small kit."""
+    write_kit(tmp_path / "kit")
+    return tmp_path / "kit"
+
+
+def archive_of(kit: Path) -> Path:
+    """Pack a kit and return its archive."""
+    make.pack(kit, kit.with_suffix(".tar"), manifest.read(kit), tell=lambda _: None)
+    return kit.with_suffix(".tar")
+
+
+def take(name: object, target: Path, architecture: str = "amd64") -> Manifest:
+    """Take a kit without a word."""
+    return sources.take(str(name), target, architecture, tell=lambda _: None)
+
+
+def files(folder: Path) -> set[str]:
+    """Return the files of a folder by their paths within."""
+    return {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
+
+
+def foreign(archive: Path) -> None:
+    """Write an archive whose files would lie elsewhere, were it unpacked."""
+    with tarfile.open(archive, "w") as tar:
+        member = tarfile.TarInfo("../../escaped")
+        member.size = 1
+        tar.addfile(member, io.BytesIO(b"x"))
+
+
+@pytest.fixture
+def served(kit: Path) -> Iterator[str]:
+    """Serve the kit on loopback by its own program, and yield the room's address."""
+    code = (
+        "import sys; from pathlib import Path; from proving.kit import room;"
+        "room.serve(Path(sys.argv[1]), '127.0.0.1', 0)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(kit)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        line = next(one for one in process.stdout if one.startswith("The room is served at "))
+        yield line.split()[5].rstrip("/")
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stdout.close()
+
+
+def get(address: str) -> bytes:
+    """Return what a room answers."""
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        return bytes(answer.read())
+
+
+def test_a_manifest_is_read_as_it_was_written(kit):
+    """Nothing is lost on the way, and the same contents give the same bytes."""
+    found = manifest.read(kit)
+
+    assert found == manifest.parse(found.to_json())
+    assert ("amd64", "arm64") == found.architectures()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "images/../../etc/passwd",
+        "/etc/passwd",
+        "images",
+        "images/",
+        "images//a",
+        "images/.hidden",
+        "images/a\\..\\b",
+        "other/a",
+        "images/a b",
+        "manifest.json",
+        "",
+    ],
+)
+def test_a_manifest_leads_nowhere_else(kit, path):
+    """A path that leads out of the kit's folder is refused when the manifest is read."""
+    told = json.loads((kit / "manifest.json").read_text("utf-8"))
+    told["files"][0]["path"] = path
+
+    with pytest.raises(KitError):
+        manifest.parse(json.dumps(told))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b"null",
+        b"[" * 100_000,
+        b'{"format": "proving-ground-kit", "version": 99}',
+        b'{"format": "proving-ground-kit", "version": 1}',
+        b'{"format": "proving-ground-kit", "version": 1, "files": 1}',
+        b'{"format": "proving-ground-kit", "version": 1, "files": [{"path": 1}]}',
+        b'{"format": "proving-ground-kit", "version": 1, "files": [null]}',
+    ],
+)
+def test_what_is_no_manifest_is_told_in_a_sentence(text):
+    """Whatever stands in its place is refused, and not by a traceback."""
+    with pytest.raises(KitError):
+        manifest.parse(text)
+
+
+@pytest.mark.parametrize("pack", [lambda kit: kit, archive_of])
+def test_a_kit_is_taken_for_one_architecture(kit, tmp_path, pack):
+    """From a folder and from an archive: what is for any machine and for this one, no more."""
+    found = take(pack(kit), tmp_path / "taken")
+
+    assert manifest.read(kit) == found
+    assert files(tmp_path / "taken") == {
+        "manifest.json",
+        "images/amd64-base.tar.gz",
+        "wheels/Some.Thing-1.0-py3-none-any.whl",
+        "lab-wheels/0123456789ab/SHA256SUMS",
+    }
+
+
+@pytest.mark.parametrize("pack", [lambda kit: kit, archive_of])
+def test_a_damaged_file_is_found_and_nothing_is_taken_for_a_kit(kit, tmp_path, pack):
+    """One bit of an image decides; what was taken before it is no kit yet."""
+    image = kit / "images/amd64-base.tar.gz"
+    content = bytearray(image.read_bytes())
+    content[5000] ^= 1
+    image.write_bytes(content)
+
+    with pytest.raises(KitError, match="images/amd64-base.tar.gz is damaged"):
+        take(pack(kit), tmp_path / "taken")
+    assert not (tmp_path / "taken" / "manifest.json").exists()
+    assert not (tmp_path / "taken" / "images/amd64-base.tar.gz").exists()
+
+
+def test_a_file_that_is_cut_short_is_gone_on_with(kit, tmp_path):
+    """What came of it the first time is not taken again once the source is whole."""
+    image = kit / "images/amd64-base.tar.gz"
+    whole = image.read_bytes()
+    image.write_bytes(whole[:3000])
+    with pytest.raises(KitError, match="cut short"):
+        take(kit, tmp_path / "taken")
+    part = tmp_path / "taken/images/amd64-base.tar.gz.part"
+    assert whole[:3000] == part.read_bytes()
+    image.write_bytes(b"x" * 3000 + whole[3000:])  # its beginning is not asked for again
+
+    take(kit, tmp_path / "taken")
+
+    assert whole == (tmp_path / "taken/images/amd64-base.tar.gz").read_bytes()
+
+
+def test_a_file_longer_than_told_is_refused(kit, tmp_path):
+    """It is not read to its end, which need not exist."""
+    with (kit / "images/amd64-base.tar.gz").open("ab") as file:
+        file.write(b"more" * 10_000_000)
+
+    with pytest.raises(KitError, match="damaged"):
+        take(kit, tmp_path / "taken")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda archive: archive.write_bytes(archive.read_bytes()[:2000]),
+        lambda archive: archive.write_bytes(b""),
+        lambda archive: archive.write_bytes(b"\0" * 100_000),
+        lambda archive: archive.write_bytes(b"no archive" * 1000),
+        foreign,
+    ],
+)
+def test_an_archive_that_is_no_kit_ends_in_a_sentence(kit, tmp_path, spoil):
+    """Cut short, empty, foreign: each is told, and nothing is taken for a kit."""
+    archive = archive_of(kit)
+    spoil(archive)
+
+    with pytest.raises(KitError):
+        take(archive, tmp_path / "taken")
+    assert not (tmp_path / "taken" / "manifest.json").exists()
+
+
+def test_a_link_in_a_kit_is_not_followed(kit, tmp_path):
+    """A taken file that was replaced by a link does not count as whole."""
+    entry = manifest.read(kit).entries[0]
+    copy = tmp_path / "elsewhere"
+    (kit / entry.path).rename(copy)
+    (kit / entry.path).symlink_to(copy)
+
+    assert not manifest.is_whole(kit, entry)
+
+
+def test_a_kit_that_is_not_complete_is_refused(kit, tmp_path):
+    """One whose making was interrupted has right files, and too few of them."""
+    manifest.write(kit, replace(manifest.read(kit), is_complete=False))
+
+    with pytest.raises(KitError, match="not complete"):
+        take(kit, tmp_path / "taken")
+
+
+def test_a_kit_for_another_architecture_is_refused(kit, tmp_path):
+    """It says for which it has images."""
+    with pytest.raises(KitError, match="amd64, arm64"):
+        take(kit, tmp_path / "taken", "riscv64")
+
+
+def test_a_disk_without_space_is_told_before_anything_is_taken(kit, tmp_path, monkeypatch):
+    """It says how much is needed."""
+    monkeypatch.setattr(sources.shutil, "disk_usage", lambda _: type("", (), {"free": 5}))
+
+    with pytest.raises(KitError, match="needs 0.0 MB"):
+        take(kit, tmp_path / "taken")
+    assert set() == files(tmp_path / "taken")
+
+
+def test_what_is_taken_already_is_not_taken_again(kit, tmp_path):
+    """Where the manifest is the same, the source's files are not even opened."""
+    take(kit, tmp_path / "taken")
+    (kit / "images/amd64-base.tar.gz").unlink()
+
+    take(kit, tmp_path / "taken")
+
+    assert (tmp_path / "taken/images/amd64-base.tar.gz").is_file()
+
+
+def test_the_names_of_sources(tmp_path):
+    """A word that means no kit is told as such."""
+    with pytest.raises(KitError, match="neither a folder nor an archive"):
+        sources.source(str(tmp_path / "none"))
+    with pytest.raises(KitError, match="no room's address"):
+        sources.source("http://192.168.1.5:8475/")
+    with pytest.raises(KitError, match="no room's address"):
+        sources.source("file:///etc/passwd")
+
+
+def test_a_kit_is_unpacked_before_there_is_an_environment(kit, tmp_path):
+    """By a bare Python with nothing installed: the noxfile has no other at that time."""
+    code = (
+        "import sys; from pathlib import Path; from proving.kit import sources;"
+        "sources.TAKEN; sources.take(sys.argv[1], Path(sys.argv[2]), 'amd64')"
+    )
+    labs = Path(sources.__file__).parents[2]
+    bare = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(labs)!r}); {code}"]
+
+    subprocess.run([*bare, str(kit), str(tmp_path / "taken")], check=True, capture_output=True)
+
+    assert (tmp_path / "taken" / "manifest.json").is_file()
+
+
+def test_a_room_is_taken_from_like_a_folder(served, kit, tmp_path):
+    """One address is enough, and it goes on in the middle of a file."""
+    whole = (kit / "images/amd64-base.tar.gz").read_bytes()
+    part = tmp_path / "taken/images/amd64-base.tar.gz.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(whole[:4000])
+
+    take(served, tmp_path / "taken")
+
+    assert whole == (tmp_path / "taken/images/amd64-base.tar.gz").read_bytes()
+
+
+def test_a_room_that_serves_another_kit_is_refused(served, tmp_path):
+    """The address tells which kit it is: nobody can put another in its place."""
+    other = served[:-1] + ("0" if served[-1] != "0" else "1")
+
+    with pytest.raises(KitError):
+        take(other, tmp_path / "taken")
+
+
+def test_a_manifest_that_was_exchanged_on_the_way_is_refused(kit, tmp_path, monkeypatch):
+    """Its checksum is not that of the address."""
+    text = (kit / "manifest.json").read_bytes()
+    address = f"http://127.0.0.1:1/{sources.token_of(text)}"
+
+    class Answer(io.BytesIO):
+        status = 200
+
+    opener = type("", (), {"open": lambda *_, **__: Answer(text.replace(b"2026", b"2027"))})
+    monkeypatch.setattr(sources.urllib.request, "build_opener", lambda *_: opener())
+
+    with pytest.raises(KitError, match="not the kit that this address tells"):
+        take(address, tmp_path / "taken")
+
+
+def test_a_room_that_does_not_answer_is_told(tmp_path):
+    """Nothing listens there."""
+    with pytest.raises(KitError, match="No room answers"):
+        take(f"http://127.0.0.1:9/{'0' * sources.TOKEN_LENGTH}", tmp_path / "taken")
+
+
+def test_a_room_shows_nothing_without_its_token(served, kit):
+    """Neither its root nor a guessed path, nor what lies beside the kit."""
+    (kit / "secret").write_text("no part of the kit")
+    root = served.rpartition("/")[0]
+
+    for path in (
+        f"{root}/",
+        f"{root}/manifest.json",
+        f"{served}/secret",
+        f"{served}/../secret",
+        f"{served}/images/..%2f..%2fsecret",
+        f"{served}/images/",
+        f"{served}/images",
+    ):
+        with pytest.raises(urllib.error.HTTPError, match="40"):
+            get(path)
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
+def test_a_room_can_only_be_read(served, kit, method):
+    """Whatever else is asked is refused."""
+    host, path = served.removeprefix("http://").split("/")
+    for name in ("", "/manifest.json", "/simple/"):
+        connection = http.client.HTTPConnection(host, timeout=5)
+        connection.request(method, f"/{path}{name}", b"x")
+
+        assert 405 == connection.getresponse().status
+        connection.close()
+
+
+def test_pip_takes_a_wheel_from_a_room(served, tmp_path):
+    """The index is a plain one, and pip finds the checksum right."""
+    pip = [sys.executable, "-m", "pip", "--isolated", "download", "--no-cache-dir", "--quiet"]
+    index = [f"--index-url={served}/simple/", "--only-binary=:all:", f"--dest={tmp_path / 'new'}"]
+
+    subprocess.run([*pip, *index, "some.thing"], check=True, capture_output=True)
+
+    assert wheel() == next((tmp_path / "new").glob("*.whl")).read_bytes()
+    assert 2 == get(f"{served}/simple/some-thing/").count(b"#sha256=")
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(f"{served}/simple/else/")
+
+
+def test_a_room_tells_one_variable_and_a_code(kit):
+    """What the terminal shows is enough for a participant."""
+    address = f"http://192.0.2.7:8475/{room.token(kit)}"
+    told = room.told(address)
+
+    assert f"export PROVING_KIT={address}\n" in told
+    assert any(block in told for block in "▀▄█")
+
+
+def test_the_page_of_a_room_tells_what_the_kit_lacks(kit):
+    """What is not there is never passed over."""
+    lacking = replace(
+        manifest.read(kit), missing=(manifest.Missing("images", "arm64", "<none> here"),)
+    )
+    page = room.page(lacking, "http://192.0.2.7:8475/token")
+
+    assert "images, arm64: &lt;none&gt; here" in page
+    assert "--trusted-host 192.0.2.7 nox" in page
+
+
+def test_a_room_serves_the_site(tmp_path):
+    """Its pages are read out of the kit."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        member = tarfile.TarInfo("site/index.html")
+        member.size = 4
+        tar.addfile(member, io.BytesIO(b"page"))
+    write_kit(tmp_path, {"site/site.tar.gz": ("any", buffer.getvalue())})
+
+    assert {"index.html": b"page"} == room.site_files(tmp_path)
+
+
+def test_a_damaged_kit_is_not_served(kit):
+    """A room must not find out one by one."""
+    (kit / "images/amd64-base.tar.gz").write_bytes(b"other")
+
+    with pytest.raises(KitError, match="missing or damaged"):
+        room.serve(kit, "127.0.0.1", 0)
+
+
+def test_a_port_in_use_is_told(kit):
+    """With what to do."""
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+
+        with pytest.raises(KitError, match="--port"):
+            room.serve(kit, "127.0.0.1", taken.getsockname()[1])
+
+
+DOCKERFILE = """ARG SLIM=debian:13-slim
+FROM ${SLIM} AS build
+ARG NEEDS="gunicorn python3-django"
+RUN apt-get update \\
+ # a comment
+ && apt-get install -y --no-install-recommends nginx ${NEEDS} && rm -rf /var/lib/apt/lists/*
+RUN --mount=type=cache,target=/var/cache/apt apt-get -q install -y curl; true
+FROM build AS more
+RUN apt-get install --yes tini
+FROM scratch
+COPY --from=build / /
+RUN apt-get install -y greeting
+"""
+
+
+def test_what_a_dockerfile_installs_is_read():
+    """With its options, its arguments' defaults, and the base that it stands on."""
+    found = installs.installs_in(DOCKERFILE)
+
+    assert found == (
+        installs.Install(
+            "SLIM", ("--no-install-recommends",), ("nginx", "gunicorn", "python3-django")
+        ),
+        installs.Install("SLIM", (), ("curl",)),
+        installs.Install("SLIM", ("--yes",), ("tini",)),
+    )
+
+
+def test_every_installation_of_the_labs_is_read():
+    """None is overlooked because it is written in another way."""
+    own = set(packages.PACKAGES)
+    for file in installs.dockerfiles():
+        text = file.read_text("utf-8")
+        lines = [
+            line
+            for line in installs._JOINED.sub(" ", text).splitlines()
+            if "install" in line and "apt-get" in line and not own & set(line.split())
+        ]
+        told = sum(line.count(" install ") for line in lines)
+
+        assert told == len(installs.installs_in(text)), file
+
+
+def test_the_earliest_end_of_package_lists_counts():
+    """apt refuses all once one of them has expired; those without an end never do."""
+    releases = (
+        "Suite: a\nValid-Until: Thu, 03 Dec 2026 21:03:35 UTC\n"
+        "Suite: b\nSuite: c\nValid-Until: Wed, 02 Dec 2026 01:00:00 UTC\n"
+    )
+
+    assert "2026-12-02T01:00:00+00:00" == debian.earliest(releases)
+    assert "" == debian.earliest("Suite: a\n")
+
+
+@pytest.mark.parametrize(("days", "told"), [(-1, "have expired"), (0.5, "expire on"), (3, "")])
+def test_old_package_lists_are_told(days, told):
+    """Before the room finds out."""
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    found = Manifest("", packages_until=(now + timedelta(days=days)).isoformat())
+
+    assert told in load.outdated(found, now)
+    assert bool(told) == bool(load.outdated(found, now))
+
+
+def test_without_a_kit_builds_get_no_argument(tmp_path, monkeypatch):
+    """Nothing is asked of the engine, either."""
+    monkeypatch.setattr(sources, "TAKEN", tmp_path)
+
+    assert {} == debian.build_arguments(Engine("unix:///nowhere", "a test"))
+
+
+def test_a_size_is_told_beforehand(tmp_path):
+    """By a recorded run, and never by a guess."""
+    made = write_kit(tmp_path / "kit")
+    make.record(made, "amd64", 61.2, tmp_path / "kit.json")
+
+    recorded = make.recorded_sizes(tmp_path / "kit.json")["amd64"]
+
+    assert 8000 == recorded["bytes"]["images"]
+    assert 61 == recorded["seconds"]
+    assert "cannot be told" in make.beforehand(tmp_path / "kit", make.Wanted(), "riscv64")
+
+
+def test_an_interrupted_kit_is_gone_on_with(kit):
+    """Files with the right checksum stay, others are made anew."""
+    (kit / "images/amd64-base.tar.gz").write_bytes(b"half of it")
+
+    begun = make.Kit(kit, make.Wanted(), tell=lambda _: None)
+
+    assert "images/amd64-base.tar.gz" not in {one.path for one in begun.manifest.entries}
+    assert begun.manifest.find("images/arm64-base.tar.gz") is not None
+    assert not begun.manifest.is_complete
+
+
+def test_an_archive_of_the_same_kit_is_not_packed_again(kit):
+    """And one of another is."""
+    archive = archive_of(kit)
+    first = archive.stat().st_mtime_ns
+    archive_of(kit)
+    assert first == archive.stat().st_mtime_ns
+
+    manifest.write(kit, replace(manifest.read(kit), made="2026-02-02T00:00:00+00:00"))
+    archive_of(kit)
+
+    assert manifest.read(kit) == sources.Archive(archive).manifest()
+
+
+@pytest.mark.parametrize(
+    ("wheel", "architecture"),
+    [
+        ("a-1-py3-none-any.whl", "any"),
+        ("a-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", "amd64"),
+        ("a-1-cp311-cp311-manylinux_2_17_aarch64.whl", "arm64"),
+        ("a-1-cp311-cp311-macosx_11_0_arm64.whl", "arm64"),
+        ("a-1-py3-none-win_amd64.whl", "amd64"),
+    ],
+)
+def test_a_wheel_tells_its_architecture(wheel, architecture):
+    """By the last part of its name."""
+    assert architecture == make._architecture_of(wheel)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--chapters", "77"],
+        ["--parts", "everything"],
+        ["--python", "2"],
+        ["--load", "/nowhere/kit.tar"],
+        ["--serve", "--folder", "/nowhere"],
+    ],
+)
+def test_a_slip_ends_in_a_sentence(arguments, capsys):
+    """Without an engine being asked for, and with an exit status."""
+    assert 1 == command.main(arguments)
+    told = capsys.readouterr()
+
+    assert told.err.strip()
+    assert "Traceback" not in told.err
+
+
+def test_lab_wheels_come_where_labs_look(kit, tmp_path, monkeypatch):
+    """Under the name that tells what they were asked for."""
+    monkeypatch.setattr(load, "STATE", tmp_path / "state")
+    found = manifest.read(kit)
+    entries = [one for one in found.entries if one.part == manifest.LAB_WHEELS]
+
+    load._put_wheels(kit, entries)
+
+    assert {"wheels/0123456789ab/SHA256SUMS"} == files(tmp_path / "state")

@@ -1,0 +1,87 @@
+"""Where the network is cut off, a lab passes from the kit alone.
+
+The machine is a network namespace with nothing but loopback, a copy of the guide, and an engine of
+its own that has no image and no build cache.
+`PROVING_KIT_TEST="03 04 05 09 10"` tries these chapters instead of the one that is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from proving import leftovers, private
+from proving.kit import make, manifest
+from proving.paths import LABS
+
+pytestmark = pytest.mark.engine
+
+CHAPTERS = tuple(os.environ.get("PROVING_KIT_TEST", "04").split())
+QUICK = CHAPTERS == ("04",)
+
+ROOM = """
+set -e
+ip link set lo up
+test -z "$(ip route show)"
+export DOCKER_HOST="$("$PYTHON" -c 'from proving import private; print(private.start())')"
+trap '"$PYTHON" -c "from proving import private; private.erase()"' EXIT
+"$PYTHON" -m proving.kit.command --load "$KIT"
+"$PYTHON" -m proving.prove labs $CHAPTERS
+"$PYTHON" -c 'from proving import clean; raise SystemExit(clean.main())'
+"""
+
+
+@pytest.fixture
+def machine() -> Iterator[Path]:
+    """Yield the folder of a machine that has the guide, and nothing that a run has left."""
+    if not sys.platform.startswith("linux") or os.geteuid() != 0:
+        pytest.skip("a network namespace needs Linux and root")
+    if subprocess.run(["unshare", "--net", "true"], check=False).returncode:
+        pytest.skip("no network namespace can be made here")
+    if private.missing_packages():
+        pytest.skip("a private engine needs distribution packages that are not here")
+    with tempfile.TemporaryDirectory(prefix="proving-room-") as folder:
+        shutil.copytree(
+            LABS, Path(folder, "labs"), ignore=shutil.ignore_patterns("__pycache__", "work")
+        )
+        yield Path(folder)
+
+
+def test_a_lab_passes_from_the_kit_alone(engine, machine, tmp_path, monkeypatch):
+    """Bases, packages and wheels come from the kit: there is no network to have them from."""
+    if QUICK:
+        monkeypatch.setenv("PROVING_CLUSTER", "none")  # its claim on Kubernetes takes minutes
+    parts = (manifest.IMAGES, manifest.LAB_WHEELS)
+    before = leftovers.inventory(engine.docker)
+    make.make(tmp_path / "kit", make.Wanted(CHAPTERS, parts))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(machine / "labs"),
+        "PYTHON": sys.executable,
+        "KIT": str(tmp_path / "kit"),
+        "CHAPTERS": " ".join(CHAPTERS),
+    }
+    for name in ("DOCKER_HOST", "PROVING_CLUSTER_RUN", "PROVING_KUBECONFIG"):
+        environment.pop(name, None)
+
+    ended = subprocess.run(
+        ["unshare", "--net", "sh", "-c", ROOM],
+        cwd=machine,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600 if QUICK else 5400,
+        check=False,
+    )
+
+    told = ended.stdout + ended.stderr
+    print(told)  # shown where it fails
+    assert 0 == ended.returncode, told
+    assert "0 failed" in told
+    assert before.containers == leftovers.inventory(engine.docker).containers
