@@ -6,15 +6,18 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from proving.paths import ROOT
 
 PREPARE = """
-import noxfile, subprocess
+import noxfile, os, subprocess
 class Session:
     def log(self, words): print("made")
-    def run(self, *command, **_): subprocess.run([str(word) for word in command], check=True)
+    def run(self, *command, env=None, **_):
+        own = {**os.environ, **(env or {})}
+        subprocess.run([str(word) for word in command], env=own, check=True)
 noxfile._prepare(Session())
 """
 
@@ -56,3 +59,21 @@ def test_two_first_runs_at_once_make_one_environment(tmp_path):
     assert [0, 0] == [run.returncode for run in runs]
     assert ["", "made\n"] == sorted(outputs)
     assert (tmp_path / ".nox" / "shared" / "bin" / "python").exists()
+
+
+def test_an_environment_is_made_from_a_kit(tmp_path):
+    """The wheels that were taken are enough: pip asks no index."""
+    shutil.copy(ROOT / "noxfile.py", tmp_path)
+    (tmp_path / "requirements.txt").write_text("some-thing\n")
+    wheels = tmp_path / ".engine" / "kit" / "wheels"
+    wheels.mkdir(parents=True)
+    with zipfile.ZipFile(wheels / "some_thing-1.0-py3-none-any.whl", "w") as wheel:
+        folder = "some_thing-1.0.dist-info"
+        told = "Metadata-Version: 2.1\nName: some-thing\nVersion: 1.0\n"
+        wheel.writestr(f"{folder}/METADATA", told)
+        wheel.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{folder}/RECORD", "")
+
+    subprocess.run([sys.executable, "-c", PREPARE], cwd=tmp_path, check=True, timeout=120)
+
+    assert list((tmp_path / ".nox" / "shared").glob("lib/*/site-packages/some_thing*"))

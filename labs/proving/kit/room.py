@@ -38,14 +38,17 @@ body {{ font: 1.05rem/1.6 system-ui, sans-serif; margin: 2rem auto; max-width: 4
 pre {{ border: 1px solid; border-radius: .4rem; overflow-x: auto; padding: .8rem; }}
 </style></head><body>
 <h1>Proving Ground: this room</h1>
-<p><a href="pages/index.html">Read the guide</a>. It works on a phone, and needs nothing.</p>
+{site}
 <h2>Run the labs on your laptop</h2>
 <p>You need Python 3.11 or newer and a container engine. Then, in a terminal:</p>
-<pre>{commands}</pre>
+<pre tabindex="0">{commands}</pre>
 <p>The kit is of {made}, for {architectures}.</p>
 {missing}
 </body></html>
 """
+
+
+_SITE_LINK = '<p><a href="pages/index.html">Read the guide</a>: it needs nothing but a browser.</p>'
 
 
 def serve(folder: Path, address: str = "", port: int = PORT, out: TextIO = sys.stdout) -> None:
@@ -162,7 +165,9 @@ def page(found: Manifest, room: str) -> str:
         f"<li>{html.escape(f'{one.what}, {one.architecture}: {one.why}')}</li>"
         for one in found.missing
     )
+    has_site = any(one.part == SITE for one in found.entries)
     return _PAGE.format(
+        site=_SITE_LINK if has_site else "",
         commands=html.escape("\n".join(commands)),
         made=html.escape(found.made[:10]),
         architectures=html.escape(" and ".join(found.architectures()) or "no engine"),
