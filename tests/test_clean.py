@@ -77,6 +77,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api) -> Callab
     def note(what: str, count: int) -> Callable[..., int]:
         return lambda *_: api.happened.append(what) or count
 
+    monkeypatch.setattr(clean.kit_packages, "remove", note("kit", 1))
     monkeypatch.setattr(clean.leftovers, "remove", note("runs", 3))
     monkeypatch.setattr(clean.leftovers, "remove_bases", note("bases", 2))
     monkeypatch.setattr(clean.private, "erase", note("private", 0))
@@ -95,9 +96,9 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api) -> Callab
 def test_records_of_our_commands_go(cleaned, api):
     """After the images that hold them, children first; what another's command needs stays."""
     said = cleaned("tcp://127.0.0.1:2375")
-    records = api.happened[2:-1]
+    records = api.happened[3:-1]
 
-    assert ["runs", "bases"] == api.happened[:2]
+    assert ["kit", "runs", "bases"] == api.happened[:3]
     assert "private" == api.happened[-1]
     assert {"copied", "ours", "of ours", "ours beside theirs"} == set(records)
     assert {"shared", "theirs"} == set(api.found)
@@ -111,7 +112,7 @@ def test_a_private_engine_is_erased_as_a_whole(cleaned, api):
     """Its records need not be removed one by one."""
     said = cleaned(private.url())
 
-    assert ["runs", "bases", "private"] == api.happened
+    assert ["kit", "runs", "bases", "private"] == api.happened
     assert f"Removed 3 things of runs and 2 bases from {private.url()}." == said
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +11,6 @@ from . import buildcache, cluster, engine, leftovers, private
 from .engine import Engine
 from .errors import EngineError, ProvingError
 from .kit import debian as kit_packages
-from .kit import sources
 from .paths import LABS
 from .system import say
 
@@ -42,7 +40,6 @@ def main() -> int:
                 gone = remove_records(found.docker, dockerfiles)
                 told = f"{things} things of runs, {bases} bases and {gone} build cache records"
             say(f"Removed {told} from {found.url}.")
-        shutil.rmtree(sources.TAKEN, ignore_errors=True)
         if not private.erase():
             say("There is no private engine here.")
     except ProvingError as error:

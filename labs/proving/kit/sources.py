@@ -38,6 +38,7 @@ TOKEN_LENGTH = 20
 """How many digits of a manifest's SHA-256 a room's address ends with: 80 bits."""
 
 _TIMEOUT_SECONDS = 30
+_LARGE_BYTES = 20_000_000
 _ADDRESS = re.compile(rf"http://[\w.:\[\]-]+/([0-9a-f]{{{TOKEN_LENGTH}}})/?")
 _BROKEN = (OSError, tarfile.TarError, urllib.error.URLError, EOFError)
 
@@ -209,9 +210,12 @@ def take(
             for entry in found.for_architecture(wanted_for)
             if not is_known(entry) and not manifest.is_whole(target, entry)
         ]
-        _check_room(target, sum(entry.size_bytes for entry in wanted))
+        size_bytes = sum(entry.size_bytes for entry in wanted)
+        _check_room(target, size_bytes)
+        tell(f"Taking {len(wanted)} files of the kit, {megabytes(size_bytes)} …")
         for entry in wanted:
-            tell(f"Taking {entry.path} ({megabytes(entry.size_bytes)}) …")
+            if entry.size_bytes > _LARGE_BYTES:
+                tell(f"Taking {entry.path} ({megabytes(entry.size_bytes)}) …")
             _take(came_from, entry, target)
         manifest.write(target, found)
     return found
