@@ -135,7 +135,8 @@ def told(room: str) -> str:
 def application(folder: Path, found: Manifest, room: str) -> web.Application:
     """Return the server's pages for a kit that was checked."""
     base = f"/{token(folder)}"
-    kit = {"path": str(folder), "known": {NAME, *(entry.path for entry in found.entries)}}
+    known = {NAME: token(folder), **{entry.path: entry.sha256 for entry in found.entries}}
+    kit = {"path": str(folder), "known": known}
     return web.Application(
         [
             (base, web.RedirectHandler, {"url": f"{base}/"}),
@@ -217,7 +218,13 @@ def site_files(folder: Path) -> dict[str, bytes]:
 
 
 class _Read(web.RequestHandler):
-    """What all pages have in common: they tell browsers to load nothing from elsewhere."""
+    """What all pages have in common: they keep the address to themselves."""
+
+    def get(self, *path: str) -> None:
+        raise NotImplementedError
+
+    def head(self, *path: str) -> None:
+        self.get(*path)
 
     def set_default_headers(self) -> None:
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -236,7 +243,7 @@ class _Page(_Read):
     def initialize(self, text: str) -> None:
         self.text = text
 
-    def get(self) -> None:
+    def get(self, *_: str) -> None:
         self.answer(self.text)
 
 
@@ -244,25 +251,30 @@ class _Project(_Read):
     def initialize(self, found: Manifest) -> None:
         self.found = found
 
-    def get(self, name: str) -> None:
-        self.answer(project(self.found, name))
+    def get(self, *path: str) -> None:
+        self.answer(project(self.found, path[0]))
 
 
 class _SiteFile(_Read):
     def initialize(self, files: Mapping[str, bytes]) -> None:
         self.files = files
 
-    def get(self, path: str) -> None:
-        name = path or "index.html"
+    def get(self, *path: str) -> None:
+        name = path[0] or "index.html"
         self.answer(self.files.get(name), name)
 
 
 class _KitFile(web.StaticFileHandler):
     """A file that the manifest names, whole or from the middle on."""
 
-    def initialize(self, path: str, known: set[str], **_: Any) -> None:  # type: ignore[override]
+    def initialize(  # type: ignore[override]
+        self, path: str, known: Mapping[str, str], **_: Any
+    ) -> None:
         super().initialize(path)
         self.known = known
+
+    def compute_etag(self) -> str:
+        return f'"{self.known[self.path]}"'  # tornado's own would read all of the file
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str | None:
         if self.path not in self.known:
