@@ -11,7 +11,7 @@ from .. import disk, system
 from ..engine import Engine, talking_to
 from ..paths import STATE
 from ..system import Say, say
-from . import manifest, sources
+from . import debian, manifest, sources
 from .manifest import IMAGES, LAB_WHEELS, Entry, KitError, Manifest, megabytes
 
 
@@ -52,6 +52,7 @@ def load(engine: Engine, folder: Path = sources.TAKEN, tell: Say = say) -> Manif
         if folder == sources.TAKEN:
             for one in images:
                 (folder / one.path).unlink(missing_ok=True)  # the engine has it now
+    debian.build_arguments(engine)  # starts its cache: labs find and leave it running
     if absent:
         tell(f"Loaded {len(absent)} images of the kit of {found.made[:10]}.")
     if warning := outdated(found):
