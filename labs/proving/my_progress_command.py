@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import my_progress
 from .errors import ProvingError
-from .system import print_anything, say
+from .system import agreed, print_anything, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,16 +76,9 @@ def _do(options: argparse.Namespace) -> None:
 
 def _forget(*, ask: bool) -> None:
     path = my_progress.file()
-    if ask and not _agreed(f"Remove your progress, {path}? [y/N] "):
+    if ask and not agreed(f"Remove your progress, {path}?"):
         raise ProvingError("Your progress is kept. `--forget --yes` removes it without asking.")
     say("Your progress is removed." if my_progress.forget() else "There is nothing to remove.")
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 if __name__ == "__main__":

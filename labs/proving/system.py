@@ -22,6 +22,14 @@ def say(sentence: str) -> None:
     print(sentence, file=sys.stderr, flush=True)
 
 
+def agreed(question: str) -> bool:
+    """Ask the person at the terminal; only a yes counts, and nobody there to answer is a no."""
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    except EOFError:
+        return False
+
+
 def print_anything() -> None:
     """Have standard output and error show what their encoding lacks by its code, and not fail."""
     for stream in (sys.stdout, sys.stderr):

@@ -26,6 +26,7 @@ from typing import Any
 
 from .errors import ProvingError
 from .paths import ROOT
+from .system import agreed
 
 FOLDER = "work"
 JUPYTER = ".jupyter"
@@ -216,15 +217,8 @@ def _ask(edited: Sequence[str], confirm: Callable[[str], bool] | None) -> None:
             "Give --yes to reset all the same; your version is kept beside it, under earlier/."
         )
     question = f"You have run or edited {named}. Put the repository's version back?"
-    if not (confirm or _confirm_on_terminal)(question):
+    if not (confirm or agreed)(question):
         raise ProvingError("Not reset; your files are as they were.")
-
-
-def _confirm_on_terminal(question: str) -> bool:
-    try:
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
-    except EOFError:
-        return False
 
 
 def _committed_paths(labs: Path) -> Iterator[str]:

@@ -17,7 +17,7 @@ from .. import engine, prepare
 from ..engine import Engine
 from ..errors import EngineError, ProvingError
 from ..paths import LABS
-from ..system import print_anything, say
+from ..system import agreed, print_anything, say
 from . import codes, ground, image, proxy
 from .settings import SECRET_VARIABLE, Settings, secret_of_environment
 
@@ -255,18 +255,11 @@ def _who(options: argparse.Namespace) -> int:
 
 
 def _clear(*, ask: bool) -> int:
-    if ask and not _agreed("Remove the room and all that people have done in it? [y/N] "):
+    if ask and not agreed("Remove the room and all that people have done in it?"):
         raise ProvingError("The room stays. `--clear --yes` removes it without asking.")
     count = ground.clear(engine.find(start=False).docker)
     say(f"{count} things of the room are gone." if count else "There is no room here.")
     return 0
-
-
-def _agreed(question: str) -> bool:
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 if __name__ == "__main__":
