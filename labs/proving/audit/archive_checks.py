@@ -522,14 +522,15 @@ def _secrets_by_name(seen: Seen) -> Iterator[str]:
         for path, entry in layer.changeset.entries.items():
             if not entry.size_bytes or not stat.S_ISREG(entry.mode):
                 continue
-            name = path.rpartition("/")[2]
-            hidden = path not in files
             kind = next((kind for kind, one in _BY_NAME.items() if one.fullmatch(path)), "")
-            if not kind and hidden and _REMOVED.fullmatch(name) and not _OF_LIBRARIES.search(path):
-                kind = "named like a secret"
-            if kind and not _OF_OTHERS.search(path) and not _OF_LIBRARIES.search(path):
+            if not kind and not _REMOVED.fullmatch(path.rpartition("/")[2]):
+                continue
+            if _OF_OTHERS.search(path) or _OF_LIBRARIES.search(path):
+                continue
+            hidden = path not in files
+            if kind or hidden:
                 gone = _GONE if hidden else ""
-                yield f"layer {number}: /{path}: {kind}{gone}"
+                yield f"layer {number}: /{path}: {kind or 'named like a secret'}{gone}"
 
 
 def _secrets_in_history(seen: Seen) -> Iterator[str]:

@@ -55,9 +55,14 @@ class Paths:
         return self.child(parent, _encoded(name)) if name or folder else parent
 
     def _add_folder(self, folder: str) -> int:
-        number = ROOT
-        for name in folder.split("/"):
-            number = self.child(number, _encoded(name))
+        above, _, last = folder.rpartition("/")
+        known = self._folders.get(above)
+        if known is not None:
+            number = self.child(known, _encoded(last))
+        else:
+            number = ROOT
+            for name in folder.split("/"):
+                number = self.child(number, _encoded(name))
         if len(self._folders) >= _FOLDERS_KEPT:
             self._folders = {"": ROOT}
         self._folders[folder] = number
@@ -142,7 +147,9 @@ class Paths:
             if folder is None:
                 if len(folders) > _FOLDERS_KEPT:
                     folders = {ROOT: "", NONE: ""}
-                folder = folders[parent] = f"{self.path(parent)}/"
+                above = folders.get(parents[parent])
+                path = self.path(parent) if above is None else above + _decoded(self.name(parent))
+                folder = folders[parent] = f"{path}/"
             name = names[ends[number - 1] : ends[number]] if number else b""
             yield folder + name.decode("utf-8", "surrogateescape")
 

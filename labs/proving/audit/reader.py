@@ -191,7 +191,7 @@ def clean(name: str) -> tuple[str, bool]:
     As everywhere in Linux, the parent of the root is the root.
     """
     path = name.strip("/")
-    if "." not in path and "//" not in path:
+    if "/." not in path and "//" not in path and not path.startswith("."):
         return path, False
     parts: list[str] = []
     odd = False
@@ -602,8 +602,9 @@ class _Layer:
         """Return what the layer holds; `size_bytes` are those that the archive keeps of it."""
         self._wait()
         self._tar.end()
-        search = self._search or Search()
-        search.end()
+        search = self._search
+        if search is not None:
+            search.end()
         self._entries.end()
         diff_id = "" if self._reading.layers_alone else f"sha256:{self._digest.hexdigest()}"
         transfer_bytes, exact = (size_bytes, True) if codec else (0, False)
@@ -626,8 +627,8 @@ class _Layer:
             changeset,
             codec,
             exact,
-            tuple(search.hits),
-            self._search is not None and not search.gave_up,
+            tuple(search.hits) if search is not None else (),
+            search is not None and not search.gave_up,
             b"".join(self._package_files),
             self._accounts,
             self._odd_names,
@@ -645,21 +646,21 @@ class _Layer:
             return None
         if not path:
             return None
-        self._count(path)
+        self._check_length(path)
         self._add(path, member)
         return self._wanted(path) if member.kind == REGULAR else None
 
-    def _count(self, path: str) -> None:
-        """Count a path, and raise where no engine could unpack it.
+    def _check_length(self, path: str) -> None:
+        """Raise where no engine could unpack a path.
 
         Linux takes no path of more than 4096 bytes (limits.h, PATH_MAX).
         """
         if len(path) > _LONGEST_PATH or path.count("/") > _DEEPEST_PATH:
             raise Damaged(f"{self._what} has a path that is too long: {printable(path, 60)}.")
-        self._reading.spend(paths=1)
 
     def _whiteout(self, folder: str, name: str) -> None:
-        self._count(f"{folder}/{name}")
+        self._check_length(f"{folder}/{name}")
+        self._reading.spend(paths=1)
         if name == _OPAQUE:
             self._opaque.append(self._paths.add(folder))
         elif not name.startswith(_METADATA):
@@ -674,11 +675,12 @@ class _Layer:
         number = self._paths.add(path)
         mode = _KINDS.get(member.kind, stat.S_IFREG) | member.mode
         if member.kind == HARD_LINK:
+            self._reading.spend(paths=1)
             link = clean(member.link)[0]
             self._entries.add(number, 0, mode, self._paths.add(link) if link else NONE)
             return
         size_bytes = member.size_bytes if member.content_bytes or member.kind == REGULAR else 0
-        self._reading.spend(told_bytes=size_bytes)
+        self._reading.spend(paths=1, told_bytes=size_bytes)
         self._entries.add(number, size_bytes, mode)
 
     def _wanted(self, path: str) -> Sink | None:

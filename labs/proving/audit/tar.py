@@ -166,8 +166,8 @@ class Tar:
         path = _text(name)
         if magic == b"ustar\0" and prefix[0]:
             path = f"{_text(prefix)}/{path}"
-        told = Member(path, kind, self._number(mode), _text(link), size_bytes, 0, 0, 0)
-        self._begin_member(block, told)
+        link_path = _text(link) if link[0] else ""
+        self._begin_member(block, path, kind, self._number(mode) & 0o7777, link_path, size_bytes)
 
     def _begin_special(self, kind: bytes, size_bytes: int) -> None:
         if size_bytes > LONGEST_NAME and kind != _GLOBAL:
@@ -201,10 +201,13 @@ class Tar:
                 self._extended[_decoded(key)] = _decoded(value)
             at += int(length)
 
-    def _begin_member(self, block: bytes, told: Member) -> None:
-        extended, kind, size_bytes = self._extended, told.kind, told.size_bytes
-        path = extended.get("GNU.sparse.name") or extended.get("path") or self._name or told.name
-        link = extended.get("linkpath") or self._link or told.link
+    def _begin_member(
+        self, block: bytes, path: str, kind: bytes, mode: int, link: str, size_bytes: int
+    ) -> None:
+        """Begin a member, of which its header has told this, and those before it perhaps more."""
+        extended = self._extended
+        path = extended.get("GNU.sparse.name") or extended.get("path") or self._name or path
+        link = extended.get("linkpath") or self._link or link
         if "size" in extended:
             size_bytes = self._decimal(extended["size"])
         if kind in (_OLD_REGULAR, _CONTIGUOUS):
@@ -219,15 +222,21 @@ class Tar:
                 whole_bytes = self._decimal(extended[key])
         self._name = self._link = ""
         self._extended = {}
-        at, mode = self._at - BLOCK, told.mode & 0o7777
-        self._held = Member(path, kind, mode, link, whole_bytes, content_bytes, at, at)
-        self._begin_held()
+        begins = self._at - BLOCK
+        member = Member(path, kind, mode, link, whole_bytes, content_bytes, begins, self._at)
+        if self._more_of_sparse:
+            self._held = member
+        else:
+            self._tell(member)
 
     def _begin_held(self) -> None:
-        """Tell of a member, when all of its headers were read."""
+        """Tell of a sparse member, when all of its headers were read."""
         if self._more_of_sparse or self._held is None:
             return
         member, self._held = self._held._replace(content_at=self._at), None
+        self._tell(member)
+
+    def _tell(self, member: Member) -> None:
         self._begin(member.content_bytes)
         self._sink = self._on_member(member)
         if not self._left:
@@ -241,11 +250,11 @@ class Tar:
         """Return a number of a header: octal digits, or GNU's binary ones where those are few."""
         if field[0] == 0x80:
             return int.from_bytes(field[1:], "big")
-        digits = field.partition(b"\0")[0].strip()
+        digits = field.partition(b"\0")[0]
         try:
-            number = int(digits, 8) if digits else 0
+            number = int(digits, 8)
         except ValueError:
-            number = -1
+            number = -1 if digits.strip() else 0
         if number < 0:
             raise self._no_header()
         return number
