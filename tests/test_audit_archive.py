@@ -5,8 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import zstandard
 from archives import chunks, config, digest, directory, gzipped, legacy, oci, tar
+from hypothesis import given
+from hypothesis import strategies as st
 from proving.audit import archive_checks, secrets, subject
 from proving.audit.archive_checks import check
 from proving.audit.catalogue import ARCHIVE
@@ -356,6 +359,54 @@ def test_a_secret_is_found_wherever_the_pieces_end() -> None:
         search.end()
 
         assert ["AWS access key"] == [hit.form for hit in search.hits]
+
+
+_PARTS = st.sampled_from(
+    [
+        AWS.encode(),
+        b"://user:correct-horse@db.internal",
+        b"://a:b\vc\x85d@h",
+        b"machine db login me password battery",
+        b"machine\vdb\nlogin me\tpassword staple",
+        b"-----BEGIN RSA PRIVATE KEY-----\n",
+        b"AWS_secret_ACCESS_key = " + b"a1B2" * 10,
+        b"ghp_" + b"a1B2" * 9,
+        b"hooks.slack.com/services/T0A1B2C3D4/B0A1B2C3D4/" + b"aB3_" * 6,
+        b" ",
+        b"\n",
+    ]
+)
+
+
+@given(st.lists(st.one_of(_PARTS, _PARTS.map(lambda part: part[:-1]), st.binary(max_size=40))))
+def test_secrets_are_the_same_without_hyperscan(parts: list[bytes]) -> None:
+    """It only spares RE2 what has none: wherever RE2 finds an anchor, Hyperscan has told of one."""
+    pytest.importorskip("hyperscan")
+    text = b"".join(parts)
+
+    fast = _searched(text, secrets._prefilter())
+    slow = _searched(text, lambda _: True)
+
+    assert slow == fast
+    assert secrets._prefilter()(text) == bool(secrets._anchors().search(text))
+
+
+def _searched(text: bytes, may_have_one: Callable[[bytes], bool]) -> list[secrets.Hit]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(secrets, "_prefilter", lambda: may_have_one)
+        search = secrets.Search()
+    search.enter("file", 0, 512, len(text))
+    search.feed(bytes(512) + text)
+    search.end()
+    return list(search.hits)
+
+
+def test_without_hyperscan_re2_looks_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hyperscan", None)
+
+    database = secrets._database.__wrapped__()
+
+    assert database is None
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ the guide's own definition (`proving.layers`).
 from __future__ import annotations
 
 import json
+import stat
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -123,11 +124,12 @@ class _Stacked:
     def put(self, numbers: Iterable[int], tree: _Tree) -> None:
         """Put paths of a layer; a folder that it has not told of itself is no directory to dive."""
         entries = tree.entries
+        place_of, sizes, modes = entries.place, entries.sizes, entries.modes
         for number in numbers:
-            place = entries.place(number)
+            place = place_of(number)
             self.is_there[number] = 1
-            self.sizes[number] = entries.sizes[place] if place != NONE else 0
-            self.is_directory[number] = place != NONE and entries.is_directory(place)
+            self.sizes[number] = sizes[place] if place != NONE else 0
+            self.is_directory[number] = place != NONE and stat.S_ISDIR(modes[place])
         self._totals = None
 
     def remove(self, numbers: Iterable[int]) -> None:

@@ -2,7 +2,7 @@
 
 Read are what `docker save` writes and OCI archives (OCI image spec, "Image Layout"), each of them
 compressed or not, with layers that are plain, compressed by gzip (RFC 1952) or by zstd (RFC 8878).
-In the same pass layers are hashed, weighed and searched for secrets. What the labs mean by a layer,
+In the same pass layers are hashed, weighed and searched for secrets, each in a thread. What the labs mean by a layer,
 its paths and its whiteouts is said in `proving.archive`, and means the same here.
 The memory that this takes grows with the number of paths, which is limited, and not with bytes.
 """
@@ -17,8 +17,10 @@ import stat
 import time
 import zlib
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -51,6 +53,7 @@ SAMPLED = 32
 
 _SAMPLE_BYTES = 1 << 16
 _WORTH_A_THREAD = 1 << 18
+_PIECES_AHEAD = 8
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPED = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")
 _ZSTD_WINDOW_BYTES = 1 << 25
@@ -157,8 +160,7 @@ def read(
     Raises:
         CouldNotMeasure: the archive cannot be read, or would cost more than the limits allow.
     """
-    with ThreadPoolExecutor(1) as beside:
-        reading = _Reading(what, limits or Limits(), beside, layers_alone)
+    with closing(_Reading(what, limits or Limits(), layers_alone)) as reading:
         return _read(reading, chunks, architecture, on_bytes)
 
 
@@ -207,13 +209,12 @@ def clean(name: str) -> tuple[str, bool]:
 class _Reading:
     """What is known of an archive so far."""
 
-    def __init__(
-        self, what: str, limits: Limits, beside: Executor, layers_alone: bool = False
-    ) -> None:
+    def __init__(self, what: str, limits: Limits, layers_alone: bool = False) -> None:
         self.what = what
         self.layers_alone = layers_alone
         self.limits = limits
-        self.beside = beside
+        self.hashing = _Beside()
+        self.weighing = _Beside()
         self.tar = Tar(self._member, what)
         self._until = time.monotonic() + limits.seconds
         self.paths = Paths()
@@ -224,6 +225,11 @@ class _Reading:
         self._links: dict[str, str] = {}
         self._kept_as: list[str] = []
         self._linked: frozenset[int] = frozenset()
+
+    def close(self) -> None:
+        """End the threads."""
+        self.hashing.close()
+        self.weighing.close()
 
     def spend(
         self, *, paths: int = 0, told_bytes: int = 0, unpacked_bytes: int = 0, kept_bytes: int = 0
@@ -491,6 +497,35 @@ class _LayerFile:
         self._reading.add_layer(self._name, layer, own)
 
 
+class _Beside:
+    """A thread that takes pieces in order; only some may wait for it, since they take memory.
+
+    Hashing and compressing release the lock of the interpreter while they work.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: deque[Future[None]] = deque()
+
+    def run(self, take: Callable[[bytes], None], piece: bytes) -> None:
+        """Have a piece taken now or later; small ones at once, where none is before them."""
+        if len(piece) < _WORTH_A_THREAD and not self._waiting:
+            take(piece)
+            return
+        self._waiting.append(self._thread.submit(take, piece))
+        if len(self._waiting) > _PIECES_AHEAD:
+            self._waiting.popleft().result()
+
+    def wait(self) -> None:
+        """Wait until all pieces are taken."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown(cancel_futures=True)
+
+
 class _Weight:
     """What a layer weighs when it is compressed, by the codec and level of `archive.CODEC`.
 
@@ -539,7 +574,6 @@ class _Layer:
         self._what = what
         self._tar = Tar(self._member, what)
         self._digest = hashlib.sha256()
-        self._beside: Future[None] | None = None
         self._search = None if reading.layers_alone else Search()
         self._size_bytes = None if reading.layers_alone else size_bytes
         self._start = b""
@@ -557,28 +591,13 @@ class _Layer:
 
     def feed(self, data: bytes) -> None:
         self._reading.spend(unpacked_bytes=len(data))
-        self._wait()
-        if self._reading.layers_alone:
-            pass
-        elif len(data) < _WORTH_A_THREAD:
-            self._account_for(data)
-        else:
-            self._beside = self._reading.beside.submit(self._account_for, data)
+        if not self._reading.layers_alone:
+            self._reading.hashing.run(self._digest.update, data)
+        if self._size_bytes is not None:
+            self._reading.weighing.run(self._weigh, data)
         self._tar.feed(data)
         if self._search is not None:
             self._search.feed(data)
-
-    def _wait(self) -> None:
-        """Wait until the piece before is accounted for: there is never more than one."""
-        if self._beside is not None:
-            self._beside.result()
-            self._beside = None
-
-    def _account_for(self, data: bytes) -> None:
-        """Hash and weigh a piece, which takes no lock of the interpreter."""
-        self._digest.update(data)
-        if self._size_bytes is not None:
-            self._weigh(data)
 
     def _weigh(self, data: bytes) -> None:
         """Weigh a piece, unless the labs have weighed a layer that begins like this one."""
@@ -600,7 +619,8 @@ class _Layer:
 
     def end(self, codec: str, size_bytes: int) -> LayerRead:
         """Return what the layer holds; `size_bytes` are those that the archive keeps of it."""
-        self._wait()
+        self._reading.hashing.wait()
+        self._reading.weighing.wait()
         self._tar.end()
         search = self._search
         if search is not None:

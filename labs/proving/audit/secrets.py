@@ -4,8 +4,8 @@ A form is looked for only where it is hard to mistake: a key's first line with i
 token with the prefix by which its issuer marks it, a password in an address. What is encoded or
 compressed within a file is not found. Placeholders, such as documentation has them, are no secrets.
 The search is done by RE2, which takes time in proportion to what it reads, whatever that is. Where
-Hyperscan is there, which reads several times faster, it tells in which pieces RE2 has to look at all:
-what is found is the same.
+Hyperscan is there, which reads several times faster, it tells in which pieces RE2 has to look at
+all: what is found is the same.
 """
 
 from __future__ import annotations
@@ -65,9 +65,9 @@ def _form(name: str, anchor: bytes, whole: bytes = b"", *, in_word: bool = False
 _BLANK = rb"\t\n\f\r "
 """The blanks of an anchor, one by one: what `\\s` stands for differs between RE2 and Hyperscan."""
 _URL = rb"://[^%b/:@\"'<>]{0,64}:[^%b/:@\"'<>]{3,100}@[A-Za-z0-9\[]" % (_BLANK, _BLANK)
-_LOGIN = (
-    rb"machine[%b]{1,4}[^%b]{3,80}[%b]{1,4}login[%b]{1,4}[^%b]{1,80}[%b]{1,4}password[%b]{1,4}[^%b]{4}"
-    .replace(b"%b", _BLANK)
+_NAMED = b"%%b[%b]{1,4}[^%b]{%%b}" % (_BLANK, _BLANK)
+_LOGIN = (b"[%b]{1,4}" % _BLANK).join(
+    (_NAMED % (b"machine", b"3,80"), _NAMED % (b"login", b"1,80"), _NAMED % (b"password", b"4"))
 )
 
 FORMS = (
@@ -179,7 +179,7 @@ def _anchors() -> Any:
 
 @cache
 def _database() -> Any:
-    """Return Hyperscan's form of all anchors, or None where it is not there, or not for this CPU."""
+    """Return all anchors as Hyperscan reads them, or None where it does not run here."""
     try:
         import hyperscan
     except ImportError:

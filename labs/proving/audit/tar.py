@@ -114,10 +114,12 @@ class Tar:
                 self._pass_on(data, at, taken)
                 at += taken
                 continue
-            block = self._pending + data[at : at + BLOCK - len(self._pending)]
-            at += len(block) - len(self._pending)
-            self._at += len(block) - len(self._pending)
-            if len(block) < BLOCK:
+            missing = BLOCK - len(self._pending)
+            block = self._pending + data[at : at + missing]
+            taken = min(missing, size - at)
+            at += taken
+            self._at += taken
+            if taken < missing:
                 self._pending = block
                 return
             self._pending = b""
@@ -167,7 +169,8 @@ class Tar:
         if magic == b"ustar\0" and prefix[0]:
             path = f"{_text(prefix)}/{path}"
         link_path = _text(link) if link[0] else ""
-        self._begin_member(block, path, kind, self._number(mode) & 0o7777, link_path, size_bytes)
+        told = Member(path, kind, self._number(mode) & 0o7777, link_path, size_bytes, 0, 0, 0)
+        self._begin_member(block, told)
 
     def _begin_special(self, kind: bytes, size_bytes: int) -> None:
         if size_bytes > LONGEST_NAME and kind != _GLOBAL:
@@ -201,10 +204,9 @@ class Tar:
                 self._extended[_decoded(key)] = _decoded(value)
             at += int(length)
 
-    def _begin_member(
-        self, block: bytes, path: str, kind: bytes, mode: int, link: str, size_bytes: int
-    ) -> None:
+    def _begin_member(self, block: bytes, told: Member) -> None:
         """Begin a member, of which its header has told this, and those before it perhaps more."""
+        path, kind, mode, link, size_bytes, *_ = told
         extended = self._extended
         path = extended.get("GNU.sparse.name") or extended.get("path") or self._name or path
         link = extended.get("linkpath") or self._link or link

@@ -6,6 +6,7 @@ memory, by the numbers that `paths` gives to paths.
 
 from __future__ import annotations
 
+import stat
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -113,17 +114,18 @@ class _Visible:
         self._sizes.extend(entries.sizes)
         self._names.frombytes(bytes(4 * len(entries)))
         self._is_file.extend(bytes(len(entries)))
-        for place, number in enumerate(entries.numbers):
-            is_directory = entries.is_directory(place)
+        layer, rows = len(self._begins) - 1, (entries.numbers, entries.modes, entries.links)
+        for place, (number, mode, linked) in enumerate(zip(*rows, strict=True)):
+            is_directory = stat.S_ISDIR(mode)
             before = self._contents[number]
             if before != NONE and not (is_directory and not self._is_file[before]):
                 self._hide(number, self.rewritten_bytes)
-            link = entries.place(entries.links[place]) if entries.links[place] != NONE else NONE
+            link = entries.place(linked) if linked != NONE else NONE
             content = first + (place if link == NONE else link)
             self._contents[number] = content
             if self._firsts[number] == NONE:
-                self._firsts[number] = len(self._begins) - 1
-            self._modes[number] = entries.modes[place]
+                self._firsts[number] = layer
+            self._modes[number] = mode
             if not is_directory:
                 self._names[content] += 1
                 self._is_file[content] = 1
@@ -139,7 +141,8 @@ class _Visible:
     def _remove(self, changeset: Changeset, entries: Entries) -> None:
         """Hide what a changeset removes of the layers below it, whole directories included."""
         gone = _numbers(changeset.whiteouts)
-        replaced = (n for p, n in enumerate(entries.numbers) if not entries.is_directory(p))
+        pairs = zip(entries.numbers, entries.modes, strict=True)
+        replaced = (number for number, mode in pairs if not stat.S_ISDIR(mode))
         below = {
             number
             for numbers in (gone, _numbers(changeset.opaque), replaced)
