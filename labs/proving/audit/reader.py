@@ -2,8 +2,9 @@
 
 Read are what `docker save` writes and OCI archives (OCI image spec, "Image Layout"), each of them
 compressed or not, with layers that are plain, compressed by gzip (RFC 1952) or by zstd (RFC 8878).
-In the same pass layers are hashed, weighed and searched for secrets, each in a thread. What the labs mean by a layer,
-its paths and its whiteouts is said in `proving.archive`, and means the same here.
+In the same pass layers are searched for secrets, and hashed and weighed by threads beside. What the
+labs mean by a layer, its paths and its whiteouts is said in `proving.archive`, and means the same
+here.
 The memory that this takes grows with the number of paths, which is limited, and not with bytes.
 """
 
