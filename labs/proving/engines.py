@@ -46,7 +46,7 @@ from .paths import LABS
 from .progress import Progress
 from .recorded import Record
 from .recorded_engines import ChapterThere, ClaimThere, RecordedEngine
-from .system import last_lines, say
+from .system import ending_with_parent, last_lines, say
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -544,7 +544,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupt)
     try:
-        with prove.ending_with_parent():
+        with ending_with_parent():
             chosen, words = choose(options.words)
             keep = _recorder() if options.record else _keep_nothing
             outer = engine.find()

@@ -17,7 +17,6 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ from .errors import ProvingError
 from .lab import RUN_VARIABLE, TEETH_VARIABLE
 from .paths import LABS, ROOT
 from .show import figure_text
-from .system import say
+from .system import ending_with_parent, say
 
 REPORTS = ROOT / "reports"
 
@@ -408,24 +407,6 @@ def _stop_if_interrupted() -> None:
     """Raise again what a callback of another library may have swallowed."""
     if _interrupted.is_set():
         raise KeyboardInterrupt
-
-
-@contextmanager
-def ending_with_parent() -> Iterator[None]:
-    """End this process, in order, when the one that started it is gone (killed, say)."""
-    parent, over = os.getppid(), threading.Event()
-
-    def watch() -> None:
-        while not over.wait(1.0):
-            if os.getppid() != parent:
-                os.kill(os.getpid(), signal.SIGINT)
-                return
-
-    threading.Thread(target=watch, daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
 
 
 def _count(text: str) -> int:

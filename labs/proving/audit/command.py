@@ -21,6 +21,7 @@ from typing import TextIO
 
 from ..claims import Verdict
 from ..errors import ProvingError
+from ..system import ending_with_parent
 from . import compare, formats, html
 from .audit import CONTEXT, RUN, Options, audit
 from .bars import Bars
@@ -145,8 +146,6 @@ class _Ended:
 @contextmanager
 def _in_order() -> Iterator[_Ended]:
     """Have whatever ends the block end in a sentence, and leave nothing."""
-    from ..prove import ending_with_parent
-
     ended = _Ended()
     before = {one: signal.signal(one, _interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
