@@ -49,10 +49,12 @@ from .text import printable
 PIECE_BYTES = 1 << 20
 EXACT_BYTES = 4 << 20
 """How much of a layer that is not compressed is compressed in order to be weighed."""
-SAMPLED = 32
-"""Of what follows, one piece in so many is compressed, and the rest is taken to be like it."""
+SAMPLED_EVERY_BYTES = 1 << 20
+"""Of what follows, a sample in so many bytes is compressed, and the rest is taken to be like it."""
 
-_SAMPLE_BYTES = 1 << 16
+_SAMPLE_BYTES = 1 << 14
+_KNOWN_BYTES = 1 << 15
+"""What comes before a sample, and is known when it is compressed: the window of RFC 1951."""
 _WORTH_A_THREAD = 1 << 18
 _PIECES_AHEAD = 8
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -530,12 +532,13 @@ class _Beside:
 class _Weight:
     """What a layer weighs when it is compressed, by the codec and level of `archive.CODEC`.
 
-    Its beginning is compressed, and samples of the rest.
+    Its beginning is compressed, and samples of the rest, each after what comes before it: then they
+    take as many bytes as they would within the whole.
     """
 
     def __init__(self) -> None:
         self._deflate = zlib.compressobj(archive.GZIP_LEVEL, zlib.DEFLATED, 31)
-        self._sampler = zlib.compressobj(archive.GZIP_LEVEL, zlib.DEFLATED, 31)
+        self._sample = b""
         self._exact_bytes = self._sampled_bytes = 0
         self._compressed_bytes = self._sample_compressed_bytes = 0
         self._at = 0
@@ -544,13 +547,26 @@ class _Weight:
         begin = max(0, min(len(data), EXACT_BYTES - self._at))
         if begin:
             self._compressed_bytes += len(self._deflate.compress(data[:begin]))
-        first = -(-(self._at + begin) // _SAMPLE_BYTES) * _SAMPLE_BYTES
-        for at in range(first - self._at, len(data), _SAMPLE_BYTES):
-            if (self._at + at) // _SAMPLE_BYTES % SAMPLED == 0:
-                piece = data[at : at + _SAMPLE_BYTES]
-                self._sampled_bytes += len(piece)
-                self._sample_compressed_bytes += len(self._sampler.compress(piece))
+        at = begin
+        while at < len(data):
+            place = (self._at + at) % SAMPLED_EVERY_BYTES
+            missing = _KNOWN_BYTES + _SAMPLE_BYTES - place
+            if missing <= 0:
+                at += SAMPLED_EVERY_BYTES - place
+                continue
+            self._sample += data[at : at + missing]
+            at += missing
+            if at <= len(data):
+                self._compress_sample()
         self._at += len(data)
+
+    def _compress_sample(self) -> None:
+        known, piece = self._sample[:_KNOWN_BYTES], self._sample[_KNOWN_BYTES:]
+        raw = -zlib.MAX_WBITS  # without a header
+        deflate = zlib.compressobj(archive.GZIP_LEVEL, zlib.DEFLATED, raw, zdict=known)
+        self._sampled_bytes += len(piece)
+        self._sample_compressed_bytes += len(deflate.compress(piece)) + len(deflate.flush())
+        self._sample = b""
 
     def end(self) -> tuple[int, bool]:
         """Return the transfer bytes, and whether they are exact."""
@@ -560,8 +576,8 @@ class _Weight:
             return total, True
         if not self._sampled_bytes:
             return total + round(total * rest / EXACT_BYTES), False
-        sampled = self._sample_compressed_bytes + len(self._sampler.flush())
-        return total + round(sampled * rest / self._sampled_bytes), False
+        ratio = self._sample_compressed_bytes / self._sampled_bytes
+        return total + round(ratio * rest), False
 
 
 class _Layer:
