@@ -48,10 +48,10 @@ from .text import printable
 
 PIECE_BYTES = 1 << 20
 EXACT_BYTES = 4 << 20
-"""How much of a layer that is not compressed is compressed in order to be weighed."""
-SAMPLED_EVERY_BYTES = 1 << 20
-"""Of what follows, a sample in so many bytes is compressed, and the rest is taken to be like it."""
+"""Up to how many bytes a layer that is not compressed is compressed as a whole to be weighed."""
 
+_SAMPLES = 128
+_LEAST_APART_BYTES, _MOST_APART_BYTES = 1 << 16, 1 << 20
 _SAMPLE_BYTES = 1 << 14
 _KNOWN_BYTES = 1 << 15
 """What comes before a sample, and is known when it is compressed: the window of RFC 1951."""
@@ -532,27 +532,27 @@ class _Beside:
 class _Weight:
     """What a layer weighs when it is compressed, by the codec and level of `archive.CODEC`.
 
-    Its beginning is compressed, and samples of the rest, each after what comes before it: then they
-    take as many bytes as they would within the whole.
+    A large one is weighed by samples, each compressed after what comes before it: then they take as
+    many bytes as they would within the whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size_bytes: int) -> None:
+        self._is_exact = size_bytes <= EXACT_BYTES
+        self._every_bytes = min(_MOST_APART_BYTES, max(_LEAST_APART_BYTES, size_bytes // _SAMPLES))
         self._deflate = zlib.compressobj(archive.GZIP_LEVEL, zlib.DEFLATED, 31)
         self._sample = b""
-        self._exact_bytes = self._sampled_bytes = 0
-        self._compressed_bytes = self._sample_compressed_bytes = 0
-        self._at = 0
+        self._at = self._weighed_bytes = self._compressed_bytes = 0
 
     def feed(self, data: bytes) -> None:
-        begin = max(0, min(len(data), EXACT_BYTES - self._at))
-        if begin:
-            self._compressed_bytes += len(self._deflate.compress(data[:begin]))
-        at = begin
+        if self._is_exact:
+            self._compressed_bytes += len(self._deflate.compress(data))
+            return
+        at = 0
         while at < len(data):
-            place = (self._at + at) % SAMPLED_EVERY_BYTES
+            place = (self._at + at) % self._every_bytes
             missing = _KNOWN_BYTES + _SAMPLE_BYTES - place
             if missing <= 0:
-                at += SAMPLED_EVERY_BYTES - place
+                at += self._every_bytes - place
                 continue
             self._sample += data[at : at + missing]
             at += missing
@@ -564,20 +564,15 @@ class _Weight:
         known, piece = self._sample[:_KNOWN_BYTES], self._sample[_KNOWN_BYTES:]
         raw = -zlib.MAX_WBITS  # without a header
         deflate = zlib.compressobj(archive.GZIP_LEVEL, zlib.DEFLATED, raw, zdict=known)
-        self._sampled_bytes += len(piece)
-        self._sample_compressed_bytes += len(deflate.compress(piece)) + len(deflate.flush())
+        self._weighed_bytes += len(piece)
+        self._compressed_bytes += len(deflate.compress(piece)) + len(deflate.flush())
         self._sample = b""
 
     def end(self) -> tuple[int, bool]:
         """Return the transfer bytes, and whether they are exact."""
-        total = self._compressed_bytes + len(self._deflate.flush())
-        rest = self._at - EXACT_BYTES
-        if rest <= 0:
-            return total, True
-        if not self._sampled_bytes:
-            return total + round(total * rest / EXACT_BYTES), False
-        ratio = self._sample_compressed_bytes / self._sampled_bytes
-        return total + round(ratio * rest), False
+        if self._is_exact:
+            return self._compressed_bytes + len(self._deflate.flush()), True
+        return round(self._compressed_bytes * self._at / self._weighed_bytes), False
 
 
 class _Layer:
@@ -630,7 +625,7 @@ class _Layer:
         start = self._start[: archive.BEGINNING_BYTES]
         self._kept = archive.Kept().find(start, self._size_bytes)
         if self._kept is None:
-            self._weight = _Weight()
+            self._weight = _Weight(self._size_bytes)
             self._weight.feed(self._start)
         self._start = b""
 
