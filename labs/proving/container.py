@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from testcontainers.core.container import DockerContainer
 
 from . import disk
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     import httpx
 
 READY_SECONDS = 60.0
-EVENT_SECONDS = 30.0
-"""How long the engine's note of a container's end is waited for, once it has answered the stop."""
+EVENT_SECONDS = 90.0
+"""How long after the grace period the engine's note of a container's end is waited for."""
 
 KILLED = 137
 """The exit status of a process that SIGKILL ended: 128 + 9."""
@@ -381,24 +382,44 @@ class Container(DockerContainer):
             container.reload()
             if container.status != "running":
                 raise CouldNotMeasure("The container had ended before it was told to stop.")
-            since = unix_seconds(self.engine.docker.info()["SystemTime"]) - 1
-            asked = time.monotonic()
-            container.stop(timeout=round(grace_seconds))
-            answered = time.monotonic()
-            stop = read_stop(self._events_to_the_end(since))
+            with self._events(grace_seconds) as events:
+                asked = time.monotonic()
+                container.stop(timeout=round(grace_seconds))
+                answered = time.monotonic()
+                stop = read_stop(_to_the_end(events))
             note("grace period", self._called, asked, min(asked + stop.seconds, answered))
             return stop
 
-    def _events_to_the_end(self, since: float) -> list[dict[str, Any]]:
-        """Return the container's events with its end, which newer engines tell after the stop."""
-        docker, gone_by = self.engine.docker, time.monotonic() + EVENT_SECONDS
-        while True:
-            until = unix_seconds(docker.info()["SystemTime"])
-            filters = {"container": self.get_container_id()}
-            events = list(docker.api.events(since=since, until=until, decode=True, filters=filters))
-            if _kills_and_end(events)[1] or time.monotonic() > gone_by:
-                return events
-            time.sleep(0.1)
+    @contextmanager
+    def _events(self, grace_seconds: float) -> Iterator[Iterable[dict[str, Any]]]:
+        """Have the events of the container as they come, while it is stopped, and a while longer.
+
+        An engine keeps its last 256 events only. On a busy one the stop signal would be forgotten
+        before the grace period is over, and KILL be taken for it.
+        """
+        docker = self.engine.docker
+        now = unix_seconds(docker.info()["SystemTime"])
+        events = docker.api.events(
+            since=now - 1,
+            until=now + grace_seconds + EVENT_SECONDS,
+            decode=True,
+            filters={"container": self.get_container_id()},
+        )
+        try:
+            yield events
+        finally:
+            with suppress(OSError, DockerException):  # it has ended, or cannot be ended from here
+                events.close()
+
+
+def _to_the_end(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return events until a container's end, which newer engines tell some time after the stop."""
+    read: list[dict[str, Any]] = []
+    for event in events:
+        read.append(event)
+        if _kills_and_end(read)[1]:
+            break
+    return read
 
 
 def read_stop(events: Sequence[Mapping[str, Any]]) -> Stop:
