@@ -9,6 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,24 @@ def test_a_container_that_has_ended_cannot_be_stopped(lab, tmp_path):
 
         with pytest.raises(CouldNotMeasure, match="had ended before"):
             app.stop_gracefully(10)
+
+
+def test_a_stop_is_timed_on_an_engine_that_has_much_else_to_tell(engine, lab, tmp_path):
+    """It keeps its last 256 events, so that the stop signal's is forgotten before KILL comes."""
+    image = lab.build(write(tmp_path, SLEEPER))
+    with lab.start(image) as app, ThreadPoolExecutor(1) as pool:
+        pool.submit(make_events, engine.docker, 300)
+        stop = app.stop_gracefully(4)
+
+    assert (stop.signal, stop.killed, stop.exit_status) == (15, True, 137)
+    assert stop.seconds >= 4
+
+
+def make_events(docker, count):
+    """Have the engine note so many events of nothing that matters."""
+    time.sleep(0.5)  # the stop has begun
+    for _ in range(count // 2):
+        docker.volumes.create().remove()
 
 
 def test_a_claim_that_does_not_hold_is_raised(lab, capsys):

@@ -1,5 +1,6 @@
 """The card of a claim: what it says, and that it says it without style sheet or script."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -226,3 +227,14 @@ def test_a_cluster_is_told_with_the_engine():
     assert ("Cluster", "Kubernetes 1.20.2, a node of one container") in show._facts(
         {"environment": told}
     )
+
+
+def test_further_arms_stand_in_the_order_of_the_claim():
+    """A record that went through a notebook has them in the order of their names."""
+    claim = replace(CLAIM, also={"second": "a step", "first": "another one"})
+    arms = {"first": {"exit_status": 1}, "second": {"exit_status": 2}, "third": {"exit_status": 3}}
+
+    page = show.card_html(claim, {**RECORD, "arms": {**RECORD["arms"], **arms}})
+
+    places = [page.index(f">{told}<") for told in ("a step", "another one")]
+    assert places == sorted(places)

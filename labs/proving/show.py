@@ -216,8 +216,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _also_arms(record: Record) -> dict[str, Mapping[str, Value]]:
-    return {arm: told for arm, told in record.get("arms", {}).items() if arm not in ARMS}
+def _also_arms(claim: Claim, record: Record) -> dict[str, Mapping[str, Value]]:
+    """Return what was measured of further arms, in the order in which the claim names them."""
+    arms = {arm: told for arm, told in record.get("arms", {}).items() if arm not in ARMS}
+    return {arm: arms[arm] for arm in dict.fromkeys([*claim.also, *arms]) if arm in arms}
 
 
 _SEEN_AT_ONCE = 12
@@ -225,7 +227,7 @@ _SEEN_AT_ONCE = 12
 
 
 def _also_table(claim: Claim, record: Record) -> str:
-    arms = _also_arms(record)
+    arms = _also_arms(claim, record)
     if not arms:
         return ""
     figures = {

@@ -7,7 +7,7 @@ from .findings import Check
 ARCHIVE = (
     Check(
         "hidden-bytes",
-        "Does it carry bytes that no container sees?",
+        "Is it free of bytes that no container sees?",
         ("S1", "S2", "S3"),
         "archive",
         60,
