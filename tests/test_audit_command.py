@@ -88,6 +88,14 @@ def test_no_such_image_ends_in_2_and_a_sentence(asked, capsys):
     assert "\x1b" not in err
 
 
+def test_a_password_in_an_error_is_masked(asked, capsys):
+    """A build that fails is told by its last lines, and these may have any secret in them."""
+    assert 2 == command.main(["https://user:hunter2hunter2@nowhere.example/image"])
+    told = [line for line in capsys.readouterr().err.splitlines() if "There is no image" in line]
+
+    assert ["https://user:••••@nowhere.example/image"] == [one.split()[4] for one in told]
+
+
 def test_a_folder_without_a_dockerfile_is_told(capsys, tmp_path):
     """It says so, and asks neither an engine nor a registry for it."""
     assert 2 == command.main([str(tmp_path)])

@@ -127,6 +127,22 @@ def test_instructions_have_their_lines():
     assert "one && two" == found.instructions[1].text
 
 
+def test_an_instruction_may_end_with_a_tab():
+    """Any blank ends its word."""
+    found = Dockerfile("FROM\tdebian:13\n  run \t make\n")
+
+    assert [("FROM", "debian:13"), ("RUN", "make")] == [
+        (one.word, one.text) for one in found.instructions
+    ]
+
+
+def test_a_build_argument_does_not_override_a_variable():
+    """ENV goes before an argument of its name."""
+    found = Dockerfile("FROM a\nENV B=c\nCOPY ${B} /d\n", {"B": "other"})
+
+    assert [("c",)] == [one.sources for one in found.taken()]
+
+
 def test_a_directive_may_choose_another_escape():
     """As on Windows."""
     found = Dockerfile("# escape=`\nFROM a\nRUN a `\n  b\\\nRUN c\n")

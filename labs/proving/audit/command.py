@@ -169,8 +169,11 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _say(text: str) -> None:
+    """Tell something on standard error; it may quote a stranger's build, which may have secrets."""
+    from . import secrets
+
     for line in text.splitlines():
-        print(printable(line, 2000), file=sys.stderr, flush=True)
+        print(printable(secrets.redact(line), 2000), file=sys.stderr, flush=True)
 
 
 def _misused(options: argparse.Namespace) -> str:

@@ -172,7 +172,7 @@ class Dockerfile:
     def _declare(self, one: Instruction, values: dict[str, str]) -> None:
         for word in one.words:
             name, given, value = word.partition("=")
-            if name in self._arguments:
+            if one.word == "ARG" and name in self._arguments:
                 values[name] = self._arguments[name]
             elif given:
                 values[name] = expanded(value.strip("'\""), values)
@@ -282,7 +282,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
     while at < len(lines):
         start = at
         joined, at = _joined(lines, at, escape)
-        word, _, rest = joined.strip().partition(" ")
+        word, rest = [*joined.split(None, 1), "", ""][:2]
         if word:
             for match in _HEREDOC.finditer(rest) if word.upper() in ("RUN", "COPY", "ADD") else ():
                 at = _after_heredoc(lines, at, match[3], indented=bool(match[1]))

@@ -225,7 +225,10 @@ def redact(text: str) -> str:
 
     Any password in an address is masked, one that is called a placeholder elsewhere included.
     """
-    encoded = text.encode("utf-8", "surrogateescape")
+    try:
+        encoded = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        encoded = text.encode("utf-8", "backslashreplace")
     parts, at = [], 0
     for _, begins, ends in secrets_in(encoded):
         if begins >= at:
