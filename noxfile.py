@@ -84,7 +84,7 @@ def teeth(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Break things on a real engine: each ends in a sentence, and nothing is left behind."""
     report = _report("faults")
-    _prepare(session)
+    _prepare(session, engine=True)
     _python(session, "proving.prepare")
     _pytest(session, report, "engine")
 
@@ -92,14 +92,14 @@ def faults(session: nox.Session) -> None:
 @nox.session(default=False)
 def guide(session: nox.Session) -> None:
     """Serve the site and JupyterLab on this machine; `-- --check` tries it and ends."""
-    _prepare(session)
+    _prepare(session, engine=True)
     _python(session, "proving.guide", *session.posargs)
 
 
 @nox.session(default=False)
 def audit(session: nox.Session) -> None:
     """Measure the guide's checklist on an image or a folder of yours: `-- IMAGE`, `-- --help`."""
-    _program(session, "audit")
+    _program(session, "audit", engine=True)
 
 
 @nox.session(default=False)
@@ -117,12 +117,12 @@ def progress(session: nox.Session) -> None:
 @nox.session(default=False)
 def hub(session: nox.Session) -> None:
     """Open a room on this machine, an engine for everybody; `-- --seats 8`, `--who`, `--clear`."""
-    _program(session, "hub")
+    _program(session, "hub", engine=True)
 
 
-def _program(session: nox.Session, name: str) -> None:
+def _program(session: nox.Session, name: str, *, engine: bool = False) -> None:
     """Run a program of the guide's that has exit statuses of its own."""
-    _prepare(session)
+    _prepare(session, engine=engine)
     status = _Status()
     quiet = {"log": False, "stderr": sys.stderr}  # options may hold secrets; stdout has the report
     _python(session, "proving", name, *session.posargs, success_codes=status, **quiet)
@@ -153,21 +153,21 @@ def kit(session: nox.Session) -> None:
 def engines(session: nox.Session) -> None:
     """Prove every claim on newer engines too, nested in containers; `-- trixie P1` for one."""
     report = _report("engines")
-    _prepare(session)
+    _prepare(session, engine=True)
     _python(session, "proving.engines", *session.posargs, f"--junit={report}")
 
 
 @nox.session(default=False)
 def record(session: nox.Session) -> None:
     """Run the labs and write them back with their outputs, after a clean run only."""
-    _prepare(session)
+    _prepare(session, engine=True)
     _python(session, "proving.prove", "record", *session.posargs)
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Tell where the labs' time goes; `-- 09` for one chapter, `-- audit` for the audit's."""
-    _prepare(session)
+    _prepare(session, engine=True)
     _python(session, "proving.bench", *session.posargs)
 
 
@@ -192,10 +192,11 @@ def clean(session: nox.Session) -> None:
     _python(session, "proving.clean", *session.posargs)
 
 
-def _prepare(session: nox.Session) -> None:
+def _prepare(session: nox.Session, *, engine: bool = False) -> None:
     """Make the shared environment, once for all sessions and all runs at the same time.
 
-    What `PROVING_KIT` names is taken before that, and its images are loaded afterwards.
+    What `PROVING_KIT` names is taken before that; afterwards its images are loaded, for a session
+    that needs an engine.
     """
     if sys.version_info < (3, 11):  # noqa: UP036 - the requirements would end in a traceback
         session.error("This is Python {}.{}; you need 3.11 or newer.".format(*sys.version_info))
@@ -210,7 +211,7 @@ def _prepare(session: nox.Session) -> None:
             take = (sys.executable, "-m", "proving.kit.sources", kit)
             session.run(*take, env=environment, external=True)
         _make_environment(session)
-    if kit:
+    if kit and engine:
         _python(session, "proving.kit.command", "--load")
 
 
@@ -255,7 +256,7 @@ def _pytest(session: nox.Session, report: Path, markers: str) -> None:
 
 def _prove(session: nox.Session, what: str) -> None:
     report = _report(what)
-    _prepare(session)
+    _prepare(session, engine=True)
     _python(session, "proving.prove", what, *session.posargs, f"--junit={report}")
 
 

@@ -39,6 +39,7 @@ class StandInImage:
     def __init__(self, lab: StandInLab, options: dict[str, Any]) -> None:
         self.lab, self.options = lab, options
         self.tag = f"image-{len(lab.images)}"
+        self.takes_packages_from_kit = True
         self.limit_seconds, self.context_bytes, self.build_seconds = None, 10, 0.5
         self.steps: tuple[Step, ...] = ()
 
@@ -136,6 +137,7 @@ def test_a_folder_is_audited_as_an_image_and_as_a_folder(web, tmp_path):
     assert {"A": "1"} == first["arguments"]
     assert Path("../Dockerfile") == first["dockerfile"]
     assert 9.0 == lab.images[0].limit_seconds
+    assert [False] * 3 == [image.takes_packages_from_kit for image in lab.images]
     assert ["window", ["image-0", "image-1", "image-2"], "closed"] == lab.happened
     assert [] == list((tmp_path / "tmp").iterdir())
 

@@ -125,6 +125,37 @@ def test_a_build_secret_is_in_a_private_file_while_the_build_runs(monkeypatch, u
     assert ["docker", "build", "True"] == command[:3]
 
 
+def proxies(unbuilt: Image) -> list[str]:
+    """Return the proxies that a build is given, where a kit was loaded."""
+    words = unbuilt._command({}, image.Path("Dockerfile"))
+    return [word for word in words if "proxy=" in word.lower()]
+
+
+@pytest.fixture
+def kit_proxy(monkeypatch):
+    """Have a kit's package cache, and return the build argument that names it."""
+    answer = {"http_proxy": "http://kit:3142"}
+    monkeypatch.setattr(image.kit_packages, "build_arguments", lambda _engine: answer)
+    return "--build-arg=http_proxy=http://kit:3142"
+
+
+def test_a_build_asks_the_kit_for_packages(unbuilt, kit_proxy):
+    """Where one was loaded, and the build is one that the kit has packages of."""
+    assert [kit_proxy] == proxies(unbuilt)
+
+    unbuilt.takes_packages_from_kit = False
+
+    assert [] == proxies(unbuilt)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "https_proxy"])
+def test_a_kit_overrides_no_proxy_that_was_asked_for(unbuilt, kit_proxy, name):
+    """Whoever names one by a build argument has it."""
+    unbuilt._arguments = {name: "http://own"}
+
+    assert [f"--build-arg={name}=http://own"] == proxies(unbuilt)
+
+
 def test_without_secrets_no_file_is_written(monkeypatch, tmp_path):
     """Most builds have none."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
 import json
@@ -16,6 +17,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from proving import packages
@@ -585,6 +587,243 @@ def test_a_slip_ends_in_a_sentence(arguments, capsys):
 
     assert told.err.strip()
     assert "Traceback" not in told.err
+
+
+@pytest.fixture
+def taken(kit, tmp_path, monkeypatch) -> Path:
+    """Take a kit as a session does, and return where it lies; its images are on the engine."""
+    target = tmp_path / "taken"
+    take(kit, target)
+    (target / "images/amd64-base.tar.gz").unlink()
+    monkeypatch.setattr(sources, "TAKEN", target)
+    monkeypatch.setattr(sources, "here", lambda: "amd64")
+    monkeypatch.setattr(command.engine, "find", lambda: "the engine")
+    return target
+
+
+NOBODY = f"http://127.0.0.1:9/{'0' * sources.TOKEN_LENGTH}"
+
+
+def test_a_kit_that_was_taken_is_loaded_without_its_room(taken, monkeypatch):
+    """A laptop that has all of it does not need the room any more."""
+    loaded = []
+    monkeypatch.setattr(command.load, "load", loaded.append)
+    monkeypatch.setenv(sources.VARIABLE, NOBODY)
+
+    assert 0 == sources.main([NOBODY])
+    assert 0 == command.main(["--load"])
+    assert ["the engine"] == loaded
+
+
+def test_a_kit_that_is_asked_for_by_name_must_be_there(taken, monkeypatch, capsys):
+    """No other one is loaded in its place."""
+    monkeypatch.setattr(command.load, "load", lambda _: pytest.fail("another kit is loaded"))
+
+    assert 1 == command.main(["--load", NOBODY])
+    assert "No room answers" in capsys.readouterr().err
+
+
+def test_without_a_kit_that_was_taken_the_room_must_answer(taken, monkeypatch, capsys):
+    """There is nothing to go on with."""
+    (taken / "manifest.json").unlink()
+    monkeypatch.setenv(sources.VARIABLE, NOBODY)
+
+    assert 1 == sources.main([NOBODY])
+    assert 1 == command.main(["--load"])
+    assert "No room answers" in capsys.readouterr().err
+
+
+def lose_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have an engine without the kit's images, which loads those that were taken."""
+
+    def load_them(_engine: object) -> None:
+        if not (sources.TAKEN / "images/amd64-base.tar.gz").is_file():
+            raise load.Gone("gone")
+
+    monkeypatch.setattr(command.load, "load", load_them)
+
+
+def test_images_that_are_gone_are_taken_again(taken, kit, monkeypatch):
+    """The usual kit has them, though its manifest is the one that was taken."""
+    lose_images(monkeypatch)
+    monkeypatch.setattr(command.load, "is_on", lambda *_: False)
+    monkeypatch.setenv(sources.VARIABLE, str(kit))
+
+    assert 0 == command.main(["--load"])
+    assert (taken / "images/amd64-base.tar.gz").is_file()
+
+
+def test_a_kit_is_not_forgotten_because_its_room_is_gone(taken, monkeypatch, capsys):
+    """Images can be taken again once the room answers; what else was taken stays in use."""
+    lose_images(monkeypatch)
+    monkeypatch.setenv(sources.VARIABLE, NOBODY)
+
+    assert 1 == command.main(["--load"])
+    assert "No room answers" in capsys.readouterr().err
+    assert sources.taken() is not None
+
+
+def test_images_that_were_loaded_are_not_taken_of_a_kit_made_anew(taken, kit):
+    """Only what has changed travels."""
+    (kit / "images/amd64-more.tar.gz").write_bytes(b"a further image")
+    anew = replace(manifest.read(kit), made="2026-02-02T00:00:00+00:00")
+    more = manifest.entry_of(kit, "images/amd64-more.tar.gz", "amd64")
+    manifest.write(kit, anew.with_entry(more))
+
+    assert 0 == sources.main([str(kit)])
+    assert manifest.read(kit) == sources.taken()
+    assert (taken / "images/amd64-more.tar.gz").is_file()
+    assert not (taken / "images/amd64-base.tar.gz").exists()
+
+
+def with_packages(until: datetime | None) -> Manifest:
+    """Return a kit with a package cache whose lists hold until then."""
+    image = manifest.Entry(
+        "images/amd64-p.tar.gz", 1, "0" * 64, "amd64", f"{debian.REPOSITORY}:1", "an id"
+    )
+    return Manifest("", (image,), packages_until=until.isoformat() if until else "")
+
+
+@pytest.mark.parametrize(("days", "is_asked"), [(-1, False), (1, True), (None, True)])
+def test_builds_ask_a_kit_until_its_package_lists_expire(monkeypatch, days, is_asked):
+    """After that apt would refuse them, and builds go on as without a kit."""
+    until = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    monkeypatch.setattr(sources, "here", lambda: "amd64")
+    monkeypatch.setattr(sources, "taken", lambda: with_packages(until))
+
+    assert is_asked == (debian._taken_image() is not None)
+
+
+def test_a_machine_goes_by_the_package_lists_of_its_own_architecture(monkeypatch):
+    """Those of the other one may have expired."""
+    now = datetime.now(UTC)
+    dates = {"amd64": (now + timedelta(days=1)).isoformat(), "arm64": now.isoformat()}
+    found = replace(with_packages(now), packages_until_of=dates)
+    monkeypatch.setattr(sources, "here", lambda: "amd64")
+    monkeypatch.setattr(sources, "taken", lambda: found)
+
+    assert debian._taken_image() is not None
+
+
+@pytest.mark.parametrize("moment", ["tomorrow", "2026-01-02T03:04:05", 5])
+def test_a_moment_that_is_none_is_told(kit, moment):
+    """Builds ask for it again and again: it is read once, with the manifest."""
+    told = json.loads((kit / "manifest.json").read_text("utf-8"))
+    told["packages_until"] = moment
+
+    with pytest.raises(KitError, match="damaged"):
+        manifest.parse(json.dumps(told))
+
+
+def test_what_another_architecture_lacks_stays_told(kit):
+    """Its own run tells anew what a kit lacks, and nothing of the other machine's."""
+    notes = (
+        manifest.Missing("a cluster", "amd64", "told by this machine's last run"),
+        manifest.Missing("a cluster", "arm64", "told by the other machine"),
+        manifest.Missing(manifest.PARTS[manifest.LAB_WHEELS], "arm64", "told by both"),
+        manifest.Missing(manifest.PARTS[manifest.SITE], manifest.ANY, "left out, as was asked."),
+        manifest.Missing("a cluster", "riscv64", "of a machine whose images are gone"),
+    )
+    manifest.write(kit, replace(manifest.read(kit), missing=notes))
+
+    begun = make.Kit(kit, make.Wanted(), lambda _: None, "amd64")
+
+    assert (notes[1],) == begun.manifest.missing
+
+
+def test_the_earlier_end_of_two_architectures_counts(kit):
+    """And no longer than it is true: a run of either machine gives its own anew."""
+    first = make._lasting(manifest.read(kit), "arm64", "2026-01-05T00:00:00+00:00")
+    both = make._lasting(first, "amd64", "2026-01-08T00:00:00+00:00")
+    anew = make._lasting(both, "arm64", "2026-01-12T00:00:00+00:00")
+    alone = replace(both, entries=tuple(e for e in both.entries if e.architecture != "arm64"))
+
+    assert "2026-01-05T00:00:00+00:00" == both.packages_until
+    assert "2026-01-08T00:00:00+00:00" == anew.packages_until
+    assert anew == manifest.parse(anew.to_json())
+    last = make._lasting(alone, "amd64", "2026-01-09T00:00:00+00:00")
+    assert "2026-01-09T00:00:00+00:00" == last.packages_until
+
+
+@pytest.mark.parametrize("interpreter", [None, "/some/python3.99"])
+def test_pip_judges_by_the_python_that_is_asked_for(tmp_path, monkeypatch, interpreter):
+    """Where it is not on the machine, the kit tells that wheels may be missing."""
+    commands = []
+
+    def run(words: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(words)
+        return subprocess.CompletedProcess(words, 0, "", "")
+
+    monkeypatch.setattr(make.subprocess, "run", run)
+    monkeypatch.setattr(make.shutil, "which", lambda _: interpreter)
+    monkeypatch.setattr(make.sys, "platform", "linux")
+    begun = make.Kit(tmp_path, make.Wanted(pythons=("3.99",)), lambda _: None)
+
+    make._wheels(begun, Engine("unix:///nowhere", "a test"))
+
+    own, other = commands[:2], commands[2:]
+    assert not any("--python=" in word for words in own for word in words)
+    assert 2 == len(other)
+    assert all((f"--python={interpreter}" in words) == bool(interpreter) for words in other)
+    told = [one for one in begun.manifest.missing if "Python 3.99" in one.architecture]
+    assert (0 if interpreter else 2) == len(told)
+
+
+def test_a_kit_is_filled_from_the_network(monkeypatch, tmp_path):
+    """And not from an earlier kit's cache, whose lists may have expired."""
+    steps = []
+
+    class StandInImage:
+        takes_packages_from_kit = True
+
+        def build(self) -> None:
+            steps.append(self.takes_packages_from_kit)
+            raise KeyboardInterrupt  # all that follows needs an engine
+
+    class StandInLab(contextlib.nullcontext):
+        def image_of(self, *_: object, arguments: dict[str, str]) -> StandInImage:
+            steps.append(arguments)
+            return StandInImage()
+
+    def ready(_engine: object, roles: set[str], _tell: object) -> dict[str, SimpleNamespace]:
+        return {role: SimpleNamespace(reference=f"ours/{role}") for role in roles}
+
+    monkeypatch.setattr(debian, "_fresh", lambda *_: None)
+    monkeypatch.setattr(debian.bases, "ready", ready)
+    monkeypatch.setattr("proving.lab.Lab", lambda name: lab)
+    lab = StandInLab()
+    monkeypatch.setattr(lab, "enter_result", lab)
+
+    with pytest.raises(KeyboardInterrupt):
+        debian.fill(Engine("unix:///nowhere", "a test"), [], lambda _: None)
+
+    assert [{"SLIM": "ours/SLIM"}, False] == steps
+
+
+class Cache:
+    """A container that can be removed."""
+
+    def __init__(self, label: str) -> None:
+        self.label, self.is_gone = label, False
+
+    def remove(self, **_: object) -> None:
+        """Be gone."""
+        self.is_gone = True
+
+
+def test_a_clean_up_leaves_the_caches_of_other_checkouts():
+    """It ends this checkout's own, also one that was being filled when its run was killed."""
+    own = [Cache(f"{debian.LABEL}={debian.name()}"), Cache(f"{debian.LABEL}={debian.filling()}")]
+    others = [Cache(f"{debian.LABEL}=proving-kit-0"), Cache(f"{debian.LABEL}=packages")]
+
+    def listed(*, all: bool, filters: dict[str, str]) -> list[Cache]:
+        wanted = filters["label"]  # the key alone, or the key with its value
+        return [one for one in (*own, *others) if wanted in (debian.LABEL, one.label)]
+
+    client = type("", (), {"containers": type("", (), {"list": staticmethod(listed)})})
+
+    assert 2 == debian.remove(client)
+    assert [True, True, False, False] == [one.is_gone for one in (*own, *others)]
 
 
 def test_lab_wheels_come_where_labs_look(kit, tmp_path, monkeypatch):

@@ -86,5 +86,5 @@ def test_a_lab_passes_from_the_kit_alone(engine, machine, tmp_path, monkeypatch)
     print(told)  # shown where it fails
     assert 0 == ended.returncode, told
     assert "0 failed" in told
-    filling = {"label": f"{debian.LABEL}=filling"}
+    filling = {"label": f"{debian.LABEL}={debian.filling()}"}
     assert [] == engine.docker.containers.list(all=True, filters=filling)

@@ -21,6 +21,23 @@ class Session:
 noxfile._prepare(Session())
 """
 
+NEED_AN_ENGINE = {"labs", "teeth", "faults", "guide", "audit", "hub", "engines", "record", "bench"}
+STARTED = """
+import noxfile, os, sys
+os.environ["PROVING_KIT"] = "/nowhere"
+class Session:
+    posargs = []
+    def log(self, words): pass
+    def run(self, *command, **_): commands.append(" ".join(map(str, command)))
+noxfile._make_environment = lambda _: None
+for name in sys.argv[1:]:
+    commands = []
+    getattr(noxfile, name)(Session())
+    assert "proving.kit.sources /nowhere" in commands[0]
+    if any("proving.kit.command --load" in command for command in commands):
+        print("loads", name)
+"""
+
 
 @pytest.fixture(scope="module")
 def listed() -> str:
@@ -42,6 +59,16 @@ def test_the_guide_tells_of_every_session(listed):
     sessions = re.findall(r"^[*-] (\w+)", listed, re.MULTILINE)
 
     assert [] == [name for name in sessions if f"`{name}`" not in page]
+
+
+def test_a_kit_is_loaded_for_sessions_with_an_engine_alone(listed, tmp_path):
+    """The others start none because of `PROVING_KIT`; its wheels are taken for all of them."""
+    shutil.copy(ROOT / "noxfile.py", tmp_path)
+    names = re.findall(r"^[*-] (\w+)", listed, re.MULTILINE)
+    command = [sys.executable, "-c", STARTED, *names]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert NEED_AN_ENGINE == set(re.findall(r"^loads (\w+)", ended.stdout, re.MULTILINE))
 
 
 def test_two_first_runs_at_once_make_one_environment(tmp_path):

@@ -211,7 +211,9 @@ def _image(outer: Engine, name: str, run: str, slim: Base) -> Image:
             arguments={slim.role: slim.reference},
             environment={watchdog.BUILD_VARIABLE: run},
             on_line=progress.line,
-        ).build()
+        )
+        image.takes_packages_from_kit = False  # a kit has none for these
+        image.build()
         progress.built(image.steps)
     return image
 

@@ -180,6 +180,8 @@ class Image(DockerImage):
     file while the image is built. The cache does not ask for them either.
     `target` names the stage to build, where that is not the last one.
     A build that takes longer than `limit_seconds` is ended; unless it is set, it may take any time.
+    Where a kit was loaded, apt asks its cache, unless `takes_packages_from_kit` is unset, the
+    build has `hosts` of its own, or its arguments name a proxy.
 
     After a build, `progress` has all that the builder has told, `steps` its instructions,
     `build_seconds` its wall time and `context_bytes` what was sent of the build context.
@@ -221,6 +223,7 @@ class Image(DockerImage):
         self.build_seconds = 0.0
         self.context_bytes = 0
         self.limit_seconds: float | None = None
+        self.takes_packages_from_kit = True
         self._contents: Contents | None = None
         self._reading = threading.Lock()
         self._hosts = dict(hosts or {})
@@ -412,9 +415,8 @@ class Image(DockerImage):
             yield "--no-cache"
         for name, value in self._arguments.items():
             yield f"--build-arg={name}={value}"
-        if not self._hosts:  # whoever names a server of its own asks that one
-            for name, value in kit_packages.build_arguments(self.engine).items():
-                yield f"--build-arg={name}={value}"
+        for name, value in self._kit_arguments().items():
+            yield f"--build-arg={name}={value}"
         for name, address in self._hosts.items():
             yield f"--add-host={name}:{address}"
         for name, file in secrets.items():
@@ -424,6 +426,12 @@ class Image(DockerImage):
         yield f"--tag={self.tag}"
         yield f"--file={dockerfile}"
         yield str(Path(self.path).resolve())
+
+    def _kit_arguments(self) -> dict[str, str]:
+        names_proxy = any(name.lower().endswith("_proxy") for name in self._arguments)
+        if self._hosts or names_proxy or not self.takes_packages_from_kit:
+            return {}  # whoever names a server of its own asks that one
+        return kit_packages.build_arguments(self.engine)
 
     def _dockerfile(self) -> Path:
         return Path(self.path) / self._dockerfile_path

@@ -72,6 +72,7 @@ def ready(engine: Engine) -> str:
                 bases=references,
                 on_line=progress.line,
             )
+            image.takes_packages_from_kit = False  # a kit has none for this build
             try:
                 image.build()
             except BuildError as error:

@@ -126,6 +126,7 @@ class Work:
         )
         image.name = self.context.dockerfile_name
         image.limit_seconds = self.how.limit_seconds
+        image.takes_packages_from_kit = False  # it has those of the guide's own images alone
         self.tags.append(str(image.tag))
         with progress.task(what):
             image.build()

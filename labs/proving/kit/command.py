@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         if options.load is not None:
-            _load(options.load or os.environ.get(sources.VARIABLE, ""))
+            _load(options.load, os.environ.get(sources.VARIABLE, ""))
         elif options.serve:
             room.serve(options.folder, options.address, options.port)
         else:
@@ -99,8 +99,14 @@ def _make(options: argparse.Namespace) -> None:
             say("A stick with FAT32 does not hold so large a file: copy the folder instead.")
 
 
-def _load(name: str) -> None:
-    if name:
+def _load(asked: str, usual: str) -> None:
+    """Load the kit that was asked for by its name, or else that which was taken.
+
+    The usual one is taken where none was, or where images of it are gone: a laptop that has all of
+    it needs the room no more.
+    """
+    name = asked or usual
+    if asked or (usual and sources.taken() is None):
         sources.take(name)
     if sources.taken() is None:
         raise KitError(
@@ -113,8 +119,11 @@ def _load(name: str) -> None:
     except load.Gone:
         if not name:
             raise
-        (sources.TAKEN / manifest.NAME).unlink()
-        sources.take(name, is_known=lambda one: bool(one.reference) and load.is_on(found, one))
+        sources.take(
+            name,
+            is_known=lambda one: bool(one.reference) and load.is_on(found, one),
+            again=True,
+        )
         load.load(found)
 
 

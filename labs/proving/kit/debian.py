@@ -18,7 +18,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import bases, system
+from .. import bases, claims, system
 from ..engine import Engine, talking_to
 from ..paths import ROOT, STATE
 from ..system import Say, say
@@ -62,14 +62,18 @@ def fill(engine: Engine, installs: Sequence[Install], tell: Say = say) -> tuple[
     if fresh is not None:
         return fresh
     with Lab("kit") as lab:
-        cache_image = lab.server_images(DOCKERFILE)[0]
-        ready = bases.ready(engine, {one.role for one in installs}, tell)
+        ready = bases.ready(engine, {"SLIM", *(one.role for one in installs)}, tell)
+        slim = {"SLIM": ready["SLIM"].reference}
+        cache_image = lab.image_of("packages", claims.IMAGES, DOCKERFILE, arguments=slim)
+        cache_image.takes_packages_from_kit = False  # those of an earlier kit would be too old
+        tell("Building the package cache …")
+        cache_image.build()
         with talking_to(engine), _started(engine, cache_image.id) as cache:
             _wait_until_ready(cache)
             environment = {"http_proxy": f"http://{_address(cache)}:{PORT}"}
             until = ""
-            for role, base in sorted(ready.items()):
-                asked = [one for one in installs if one.role == role]
+            for role in sorted({one.role for one in installs}):
+                base, asked = ready[role], [one for one in installs if one.role == role]
                 tell(f"Fetching packages for {base.public}: {len(asked)} installations …")
                 until = min(filter(None, (until, _download(engine, base, asked, environment))))
             return _commit(cache, wanted, until), until
@@ -134,7 +138,7 @@ def _fresh(engine: Engine, wanted: str) -> tuple[str, str] | None:
 
 @contextmanager
 def _started(engine: Engine, image: str, **options: Any) -> Iterator[Container]:
-    labels = {LABEL: "filling"}  # none of a run's: the committed image would have it, too
+    labels = {LABEL: filling()}  # none of a run's: the committed image would have it, too
     container = engine.docker.containers.run(
         image, detach=True, network_mode="bridge", labels=labels, init=True, **options
     )
@@ -145,9 +149,10 @@ def _started(engine: Engine, image: str, **options: Any) -> Iterator[Container]:
 
 
 def build_arguments(engine: Engine) -> dict[str, str]:
-    """Return the build arguments by which apt asks the kit's cache; none where there is no kit.
+    """Return the build arguments by which apt asks the kit's cache.
 
-    The cache is started where it does not run; it stays until `nox -s clean`.
+    There are none where there is no kit, or where its package lists have expired: apt would refuse
+    them. The cache is started where it does not run; it stays until `nox -s clean`.
 
     Raises:
         KitError: it does not start.
@@ -164,7 +169,12 @@ def build_arguments(engine: Engine) -> dict[str, str]:
 
 def _taken_image() -> str | None:
     found = sources.taken()
-    listed = found.for_architecture(sources.here()) if found else ()
+    if found is None:
+        return None
+    until = found.packages_until_on(sources.here())
+    if until and datetime.fromisoformat(until) <= datetime.now(UTC):
+        return None
+    listed = found.for_architecture(sources.here())
     named = (one.reference for one in listed if one.part == IMAGES)
     return next((name for name in named if name.startswith(f"{REPOSITORY}:")), None)
 
@@ -172,6 +182,11 @@ def _taken_image() -> str | None:
 def name() -> str:
     """Return the name of the container with this checkout's package cache."""
     return f"proving-kit-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+
+
+def filling() -> str:
+    """Return the label's value of the containers with which this checkout fills a cache."""
+    return f"{name()}-filling"
 
 
 def _container(engine: Engine, image: str) -> Container | None:
@@ -226,11 +241,14 @@ def _address(container: Container) -> str:
 
 
 def remove(client: Any) -> int:
-    """Remove the kit's containers from an engine; return how many there were."""
+    """Remove this checkout's containers of kits from an engine; return how many there were."""
     from docker.errors import APIError
 
     gone = 0
-    for container in client.containers.list(all=True, filters={"label": LABEL}):
+    ours = [{"label": f"{LABEL}={value}"} for value in (name(), filling())]
+    for container in (
+        one for filters in ours for one in client.containers.list(all=True, filters=filters)
+    ):
         try:
             container.remove(force=True, v=True)
             gone += 1

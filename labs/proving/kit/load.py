@@ -62,17 +62,19 @@ def load(engine: Engine, folder: Path = sources.TAKEN, tell: Say = say) -> Manif
 
 def outdated(found: Manifest, now: datetime | None = None) -> str:
     """Return that apt refuses the kit's package lists, or will within a day; empty elsewhere."""
-    if not found.packages_until:
+    told = found.packages_until_on(sources.here())
+    if not told:
         return ""
-    until = datetime.fromisoformat(found.packages_until)
+    until = datetime.fromisoformat(told)
     left_seconds = (until - (now or datetime.now(UTC))).total_seconds()
     if left_seconds > 24 * 3600:
         return ""
     when = "have expired" if left_seconds <= 0 else "expire"
     return (
         f"The kit's package lists {when} on {until:%d %B, %H:%M} UTC (Debian signs its security "
-        "lists for a week): from then on apt refuses them, and builds that install packages fail. "
-        "Run `nox -s kit` again where the kit was made; only what has changed is fetched."
+        "lists for a week): from then on apt refuses them, and builds that install packages need "
+        "a network. Run `nox -s kit` again where the kit was made; only what has changed is "
+        "fetched. Where this machine has a network, `nox -s clean` makes builds use it again."
     )
 
 

@@ -60,13 +60,15 @@ class Wanted:
 class Kit:
     """A kit's folder while it is made; its manifest is written after each file."""
 
-    def __init__(self, folder: Path, wanted: Wanted, tell: Say = say) -> None:
+    def __init__(
+        self, folder: Path, wanted: Wanted, tell: Say = say, architecture: str = ""
+    ) -> None:
         self.folder, self.wanted, self.tell = folder, wanted, tell
+        self.architecture = architecture
         self.manifest = replace(
             self._earlier(),
             made=manifest.now(),
             chapters=wanted.chapters,
-            missing=(),
             is_complete=False,
         )
 
@@ -79,7 +81,16 @@ class Kit:
             for entry in found.entries
             if entry.part in self.wanted.parts and manifest.is_whole(self.folder, entry)
         )
-        return replace(found, entries=kept)
+        found = replace(found, entries=kept)
+        return replace(found, missing=tuple(filter(self._is_of_another(found), found.missing)))
+
+    def _is_of_another(self, found: Manifest) -> Callable[[Missing], bool]:
+        """Return what tells whether a note is of another architecture's run, and still holds.
+
+        Those about a whole part are made anew by each run.
+        """
+        others = set(found.architectures()) - {self.architecture}
+        return lambda one: one.architecture in others and one.what not in PARTS.values()
 
     def add(self, path: str, architecture: str = ANY, **more: str) -> None:
         """Take a file that lies in the folder into the manifest."""
@@ -118,7 +129,7 @@ def make(folder: Path, wanted: Wanted, tell: Say = say) -> Manifest:
     tell(beforehand(folder, wanted, engine.description.architecture))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        kit = Kit(folder, wanted, tell)
+        kit = Kit(folder, wanted, tell, engine.description.architecture)
         with disk.telling(engine):
             for part, step in _STEPS.items():
                 if part in wanted.parts:
@@ -201,9 +212,9 @@ def _images(kit: Kit, engine: Engine) -> None:
         roles |= set(prepare.roles_of_labs())
     wanted = [base.reference for base in bases.ready(engine, roles, kit.tell).values()]
     packages, until = debian.fill(engine, installs.of(files), kit.tell)
-    kit.manifest = replace(kit.manifest, packages_until=until)
-    wanted += [packages, *_clusters(kit, engine)]
     architecture = engine.description.architecture
+    kit.manifest = _lasting(kit.manifest, architecture, until)
+    wanted += [packages, *_clusters(kit, engine)]
     kit.keep_only(
         lambda one: (
             one.part != IMAGES or one.architecture != architecture or one.reference in wanted
@@ -211,6 +222,18 @@ def _images(kit: Kit, engine: Engine) -> None:
     )
     for reference in wanted:
         _save(kit, engine, reference, architecture)
+
+
+def _lasting(found: Manifest, architecture: str, until: str) -> Manifest:
+    """Return a manifest with a moment at which package lists expire; the earliest counts for all.
+
+    That of another architecture counts for as long as the kit has images for it.
+    """
+    others = set(found.architectures()) - {architecture}
+    known = {one: found.packages_until_of.get(one, found.packages_until) for one in sorted(others)}
+    all_of_them = {**known, architecture: until}
+    earliest = min(filter(None, all_of_them.values()), default="")
+    return replace(found, packages_until=earliest, packages_until_of=all_of_them)
 
 
 def _clusters(kit: Kit, engine: Engine) -> list[str]:
@@ -253,9 +276,17 @@ def _wheels(kit: Kit, _engine: Engine) -> None:
         for architecture in targets:
             called = f"{architecture or sys.platform}, Python {python}"
             kit.tell(f"Fetching the wheels of the guide's environment for {called} …")
-            refused = _download(kit, _platform(python, architecture))
+            interpreter = sys.executable if python == here else shutil.which(f"python{python}")
+            refused = _download(kit, _platform(python, architecture), interpreter)
             if refused:
                 kit.lacks(PARTS[WHEELS], called, f"pip says:\n{refused}")
+            elif interpreter is None:
+                kit.lacks(
+                    f"{PARTS[WHEELS]} that this Python alone needs",
+                    called,
+                    f"there is no python{python} on this machine, so pip judged by Python {here} "
+                    "what is needed. Install it, and run the same command again.",
+                )
     if sys.platform == "linux":
         kit.lacks(
             PARTS[WHEELS],
@@ -278,11 +309,17 @@ def _platform(python: str, architecture: str | None) -> list[str]:
     ]
 
 
-def _download(kit: Kit, options: list[str]) -> str:
-    """Have pip download the wheels of the guide's own requirements; return why it does not."""
+def _download(kit: Kit, options: list[str], interpreter: str | None) -> str:
+    """Have pip download the wheels of the guide's own requirements; return why it does not.
+
+    By the interpreter it judges which requirements hold; without one, by that which runs this.
+    """
     (kit.folder / WHEELS).mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kit.folder, prefix="new-") as new:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", *options]
+        command = [sys.executable, "-m", "pip"]
+        if interpreter not in (None, sys.executable):
+            command.append(f"--python={interpreter}")  # which need not have a pip of its own
+        command += ["download", "--quiet", *options]
         command += [f"--find-links={kit.folder / WHEELS}", f"--dest={new}"]
         command += [f"--requirement={ROOT / 'requirements.txt'}"]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)

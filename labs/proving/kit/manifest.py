@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -80,6 +80,7 @@ class Missing:
 class Manifest:
     """What a kit holds; `packages_until` says until when apt takes its package lists (ISO 8601).
 
+    That is the earliest moment of those in `packages_until_of`, by architectures.
     `chapters` are those that its packages were gathered for; empty for all of them.
     """
 
@@ -90,6 +91,11 @@ class Manifest:
     packages_until: str = ""
     is_complete: bool = False
     guide: str = ""
+    packages_until_of: dict[str, str] = field(default_factory=dict)
+
+    def packages_until_on(self, architecture: str) -> str:
+        """Return until when apt takes the package lists that it has for an architecture."""
+        return self.packages_until_of.get(architecture, self.packages_until)
 
     def for_architecture(self, architecture: str) -> tuple[Entry, ...]:
         """Return what a machine of this architecture needs of it."""
@@ -121,6 +127,7 @@ class Manifest:
             "guide": self.guide,
             "chapters": list(self.chapters),
             "packages_until": self.packages_until,
+            "packages_until_of": self.packages_until_of,
             "is_complete": self.is_complete,
             "missing": [asdict(one) for one in self.missing],
             "files": [asdict(one) for one in self.entries],
@@ -168,10 +175,20 @@ def _read(told: Mapping[str, Any]) -> Manifest:
         entries=entries,
         missing=tuple(Missing(**one) for one in told["missing"]),
         chapters=tuple(str(one) for one in told["chapters"]),
-        packages_until=str(told["packages_until"]),
+        packages_until=_moment(told["packages_until"]),
+        packages_until_of={
+            str(name): _moment(text) for name, text in told.get("packages_until_of", {}).items()
+        },
         is_complete=told["is_complete"] is True,
         guide=str(told["guide"]),
     )
+
+
+def _moment(text: Any) -> str:
+    """Return a moment as it stands; it is empty, or has the offset of its zone."""
+    if text and datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return str(text)
 
 
 def _checked(entry: Entry) -> Entry:

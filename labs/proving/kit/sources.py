@@ -182,27 +182,31 @@ def taken() -> Manifest | None:
 
 def take(
     name: str,
-    target: Path = TAKEN,
+    target: Path | None = None,
     architecture: str = "",
     tell: Say = say,
     is_known: Callable[[Entry], bool] = lambda _: False,
+    *,
+    again: bool = False,
 ) -> Manifest:
     """Take a kit for one architecture, this machine's unless another is told; return its manifest.
 
+    It comes to where this checkout has its kit, unless another folder is the `target`.
     Of a file that `is_known` nothing is taken: an image that the engine has, say.
+    A kit that was taken whole is left as it is, unless its files are to be looked at `again`.
 
     Raises:
         KitError: there is none, it is damaged, it has nothing for this architecture, or the disk is
             too small. What was taken stays for another try, and is no kit before it is whole.
     """
-    wanted_for = architecture or here()
+    target, wanted_for = target or TAKEN, architecture or here()
     with _told(name):
         came_from = source(name)
         found = came_from.manifest()
         _check(found, wanted_for, name)
         text = found.to_json()
         if (target / manifest.NAME).is_file():
-            if (target / manifest.NAME).read_text(encoding="utf-8") == text:
+            if not again and (target / manifest.NAME).read_text(encoding="utf-8") == text:
                 return found
             (target / manifest.NAME).unlink()
         wanted = [
@@ -300,7 +304,8 @@ def _told(name: str) -> Iterator[None]:
     except urllib.error.URLError as error:
         raise KitError(
             f"No room answers at {name} ({error.reason}). Look whether this machine is on the "
-            "room's network, and whether `nox -s kit -- --serve` still runs there."
+            "room's network, and whether `nox -s kit -- --serve` still runs there. Elsewhere, "
+            f"take the variable back: unset {VARIABLE}."
         ) from error
     except tarfile.TarError as error:
         raise KitError(f"{name} is no archive of a kit, or it is damaged: {error}.") from error
@@ -311,13 +316,23 @@ def _told(name: str) -> Iterator[None]:
         ) from error
 
 
+def _taken_images() -> frozenset[Entry]:
+    try:
+        found = taken()
+    except KitError:  # a damaged one is taken anew
+        found = None
+    entries = found.entries if found else ()
+    return frozenset(one for one in entries if one.part == manifest.IMAGES)
+
+
 def main(arguments: list[str]) -> int:
     """Take the kit that the first argument names, for the noxfile; return the exit status.
 
-    Where it is not to be had any more, what was taken from it does.
+    Where it is not to be had any more, what was taken from it does. Images that an earlier kit had
+    as well are not taken: the engine has them, or else `load` says so, and they are taken then.
     """
     try:
-        take(arguments[0])
+        take(arguments[0], is_known=_taken_images().__contains__)
     except KitError as error:
         say(str(error))
         if not (TAKEN / manifest.NAME).is_file():

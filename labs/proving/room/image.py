@@ -48,7 +48,9 @@ def build(engine: Engine, tag: str = TAG) -> Image:
                 tag=tag,
                 bases={"PYTHON": ready["PYTHON"].reference},
                 on_line=progress.line,
-            ).build()
+            )
+            image.takes_packages_from_kit = False  # a kit has none for this build
+            image.build()
             progress.built(image.steps)
     return image
 
