@@ -401,6 +401,19 @@ def test_forgetting_is_asked_for(some, kept, monkeypatch, capsys):
     assert kept.exists()
 
 
+@pytest.mark.parametrize("arguments", [["--name", "Ada"], ["--import", "FILE"], ["--forget"]])
+def test_where_none_is_kept_nothing_is_said_to_be(some, tmp_path, monkeypatch, capsys, arguments):
+    """Neither taken in, nor named, nor asked about."""
+    path = tmp_path / "mine.json"
+    my_progress.write_export(path)
+    monkeypatch.setenv(my_progress.VARIABLE, my_progress.NONE)
+    monkeypatch.setattr("builtins.input", lambda _: pytest.fail("it was asked"))
+    status = my_progress_command.main([str(path) if w == "FILE" else w for w in arguments])
+
+    assert 1 == status
+    assert my_progress.VARIABLE in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["x" * 81, "a\x1b[31m", "a\u202eb"])
 def test_a_name_is_one_short_line(name):
     """That steers no terminal."""

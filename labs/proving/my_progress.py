@@ -96,6 +96,20 @@ def file() -> Path | None:
     return platformdirs.user_data_path("proving-ground", appauthor=False) / FILE
 
 
+def kept_file() -> Path:
+    """Return where the progress is kept.
+
+    Raises:
+        ProvingError: none is kept.
+    """
+    path = file()
+    if path is None:
+        raise ProvingError(
+            f"No progress is kept: {VARIABLE} is {NONE!r}. Unset it, or name a file by it."
+        )
+    return path
+
+
 def note_claim(claim_id: str, verdict: str, engine_version: str) -> None:
     """Keep what a claim came to; whatever hinders that is told once, and stops no lab."""
     _note(CLAIM, id=claim_id, outcome=verdict, engine=engine_version)
@@ -275,8 +289,10 @@ def take_in(path: Path) -> int:
     """Add what an export has to what is kept here, and return how many events were new.
 
     Raises:
-        ProvingError: it is no export of a progress, or what is kept cannot be written.
+        ProvingError: it is no export of a progress, or what is kept cannot be written, or none is
+            kept.
     """
+    kept_file()
     told = read_export(path)
     events, _ = _events()
     known = {tuple(sorted(event.items())) for event in events}

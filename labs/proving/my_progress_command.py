@@ -62,6 +62,7 @@ def _do(options: argparse.Namespace) -> None:
         _forget(ask=not options.yes)
         return
     if options.name is not None:
+        my_progress.kept_file()
         my_progress.note_name(options.name)
     if options.take_in is not None:
         say(f"{my_progress.take_in(options.take_in)} new results from {options.take_in}.")
@@ -75,7 +76,7 @@ def _do(options: argparse.Namespace) -> None:
 
 
 def _forget(*, ask: bool) -> None:
-    path = my_progress.file()
+    path = my_progress.kept_file()
     if ask and not agreed(f"Remove your progress, {path}?"):
         raise ProvingError("Your progress is kept. `--forget --yes` removes it without asking.")
     say("Your progress is removed." if my_progress.forget() else "There is nothing to remove.")
