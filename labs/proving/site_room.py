@@ -12,7 +12,7 @@ from . import show
 from .claims import humanize
 from .errors import ProvingError
 from .room import record
-from .room.weight import GIB
+from .room.weight import GIB, SYSTEM_BYTES
 from .site_tables import row, table
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _HEADS = ("At once", "Ready", "The claim", "At rest", "At most", "On the disk")
-_MACHINE_GIB = 24
 
 
 class RoomTrialsDirective(SphinxDirective):
@@ -54,9 +53,10 @@ def _cells(tried: record.Tried) -> list[str]:
 
 
 def _sentence(tried: record.Tried) -> str:
-    count = tried.fit(_MACHINE_GIB * GIB)
+    count = tried.fit(record.MACHINE_GIB * GIB)
     return (
         f"Measured on {show.date_text(tried.recorded_at)} with {show.where_text(tried.engine)}. "
-        f"The hub, its proxy and its culler took {humanize(tried.hub_bytes, 'B')}; with 1 GiB left "
-        f"to the system, {count} seats of the largest size fit into {_MACHINE_GIB} GiB."
+        f"The hub, its proxy and its culler took {humanize(tried.hub_bytes, 'B')}; with "
+        f"{SYSTEM_BYTES // GIB} GiB left to the system, {count} seats of the largest size fit into "
+        f"{record.MACHINE_GIB} GiB."
     )

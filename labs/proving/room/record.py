@@ -13,6 +13,8 @@ from ..system import say
 from . import weight
 
 FILE = ROOT / "workshop" / "hub" / "room.json"
+MACHINE_GIB = 24
+"""The machine for which it is told how many seats fit."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ def told(tried: Tried) -> str:
         for number, seat in enumerate(tried.seats, start=1)
     ]
     lines.append(
-        f"the hub: {humanize(tried.hub_bytes, 'B')}; into 24 GiB fit "
-        f"{tried.fit(24 * weight.GIB)} such seats"
+        f"the hub: {humanize(tried.hub_bytes, 'B')}; into {MACHINE_GIB} GiB fit "
+        f"{tried.fit(MACHINE_GIB * weight.GIB)} such seats"
     )
     return "\n".join(lines)
 
