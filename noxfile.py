@@ -8,7 +8,6 @@ minute and 700 MB.
 from __future__ import annotations
 
 import atexit
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,6 +18,14 @@ from xml.etree import ElementTree as ET
 
 import nox
 from nox.command import CommandFailed
+
+if sys.platform == "win32":
+    sys.exit(
+        "The guide does not run on Windows itself. Work within WSL 2: `wsl --install` in a "
+        "PowerShell makes one, and the guide's commands run in its terminal."
+    )
+
+import fcntl
 
 HERE = Path(__file__).parent
 SHARED = HERE / ".nox" / "shared"
@@ -117,15 +124,16 @@ def progress(session: nox.Session) -> None:
 @nox.session(default=False)
 def hub(session: nox.Session) -> None:
     """Open a room on this machine, an engine for everybody; `-- --seats 8`, `--who`, `--clear`."""
-    _program(session, "hub", engine=True)
+    # its seats stop, and are removed, in order
+    _program(session, "hub", engine=True, interrupt_timeout=150)
 
 
-def _program(session: nox.Session, name: str, *, engine: bool = False) -> None:
+def _program(session: nox.Session, name: str, *, engine: bool = False, **options: object) -> None:
     """Run a program of the guide's that has exit statuses of its own."""
     _prepare(session, engine=engine)
     status = _Status()
     quiet = {"log": False, "stderr": sys.stderr}  # options may hold secrets; stdout has the report
-    _python(session, "proving", name, *session.posargs, success_codes=status, **quiet)
+    _python(session, "proving", name, *session.posargs, success_codes=status, **quiet, **options)
     if status.seen:
         sys.exit(status.seen)
 
@@ -187,7 +195,7 @@ def reset(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def clean(session: nox.Session) -> None:
-    """Leave no trace: what runs have left on the engine, our bases, the private engine."""
+    """Leave no trace of runs, bases and the private engine; `hub -- --clear` removes a room."""
     _prepare(session)
     _python(session, "proving.clean", *session.posargs)
 

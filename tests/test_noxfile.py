@@ -11,6 +11,18 @@ import zipfile
 import pytest
 from proving.paths import ROOT
 
+STOPPING = """
+import noxfile
+kept = []
+noxfile._prepare = lambda session, **_: None
+noxfile._python = lambda *_, **options: kept.append(options)
+class Session:
+    posargs = ()
+noxfile.hub(Session())
+from proving.room import command
+assert kept[0]["interrupt_timeout"] > command.STOP_SECONDS, kept
+"""
+
 PREPARE = """
 import noxfile, os, subprocess
 class Session:
@@ -69,6 +81,25 @@ def test_a_kit_is_loaded_for_sessions_with_an_engine_alone(listed, tmp_path):
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert NEED_AN_ENGINE == set(re.findall(r"^loads (\w+)", ended.stdout, re.MULTILINE))
+
+
+def test_windows_is_told_where_the_guide_runs():
+    """In a sentence, and not by a module that is missing there."""
+    script = (
+        "import nox, nox.command, venv, sys; sys.platform = 'win32'; "
+        "sys.modules['fcntl'] = None; import noxfile"
+    )
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert 1 == run.returncode
+    assert "wsl --install" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_room_has_the_time_to_stop_its_seats():
+    """nox waits longer for the room than the room for its hub."""
+    subprocess.run([sys.executable, "-c", STOPPING], cwd=ROOT, check=True)
 
 
 def test_two_first_runs_at_once_make_one_environment(tmp_path):

@@ -26,7 +26,8 @@ def main() -> int:
 
     Public images that were pulled stay, since other work on the machine may use them, and so do
     the working copy with the reader's own edits, and their progress. Of the build cache, what our
-    Dockerfiles' commands have made goes, unless somebody else's command needs it.
+    Dockerfiles' commands have made goes, unless somebody else's command needs it. What a room has
+    on another engine than the private one stays: that is removed by `nox -s hub -- --clear`.
     """
     try:
         found = _engine()
