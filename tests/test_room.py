@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
+import signal
 import subprocess
+import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
+import requests
+from docker.errors import APIError, NotFound
 from proving import bases, terminal
-from proving.errors import ProvingError
+from proving.errors import EngineError, ProvingError
 from proving.room import (
     codes,
     command,
@@ -135,6 +143,16 @@ def test_a_code_may_be_typed_as_people_type():
     assert codes.is_code_of(SECRET, "ada", f" {code.lower().replace('-', ' ')} ")
 
 
+def test_a_seat_may_be_typed_as_people_type():
+    """A telephone begins with a capital letter, and ends with a blank."""
+    from proving.room.authenticator import SeatAuthenticator
+
+    door = SeatAuthenticator(room_secret=SECRET, allowed_users={"ada"})
+    typed = {"username": " Ada ", "password": codes.code_of(SECRET, "ada")}
+
+    assert "ada" == asyncio.run(door.authenticate(None, typed))
+
+
 def test_people_sign_in_by_their_seat_and_its_code():
     """The hub's authenticator answers with the seat, or lets nobody in."""
     from proving.room.authenticator import SeatAuthenticator
@@ -171,6 +189,49 @@ def test_a_room_is_not_served_in_the_open_by_accident(address):
 
     assert address == of("--address", address, "--plain-http").address
     assert of("--address", address, "--tls-cert", "c", "--tls-key", "k").certificate
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("0.0.0.0", "http://192.0.2.7:8000"),
+        ("::", "http://192.0.2.7:8000"),
+        ("2001:db8::1", "http://[2001:db8::1]:8000"),
+        ("room.example", "http://room.example:8000"),
+    ],
+)
+def test_the_address_that_is_shown_is_one_that_people_can_open(monkeypatch, address, shown):
+    """Nobody opens 0.0.0.0, and one of IPv6 stands in brackets."""
+    monkeypatch.setattr("proving.kit.room.own_address", lambda: "192.0.2.7")
+    text = command.welcome(of("--address", address, "--plain-http"), SECRET)
+
+    assert f" {shown}\n" in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--trial", "0"], ["--trial", "x"], ["--subnet", "x"], ["--subnet", "10.0.0.1/8"]]
+)
+def test_a_slip_in_an_option_is_told(capsys, arguments):
+    """And opens no room."""
+    with pytest.raises(SystemExit):
+        command._options(arguments)
+
+    assert "give" in capsys.readouterr().err
+
+
+def test_a_trial_has_the_bounds_that_were_asked_for(monkeypatch):
+    """And a subnet of its own where none was."""
+    tried = []
+    monkeypatch.setattr(trial, "run", lambda room, *, keep: tried.append((room, keep)) or 0)
+    options = ("--memory", "3G", "--cpus", "2", "--subnet", "10.1.0.0/20")
+    command.main(["--trial", "2", *options])
+    command.main(["--trial", "1", "--record"])
+    (first, _), (second, keep) = tried
+
+    assert ("3G", 2.0, "10.1.0.0/20") == (first.memory, first.cpus, first.subnet)
+    assert ("seat01", "seat02") == first.seats
+    assert settings.Settings.subnet != second.subnet
+    assert keep
 
 
 def test_half_a_certificate_is_refused():
@@ -366,6 +427,261 @@ class FakeContainer:
         return {"ExitCode": self.status}
 
 
+def answer(kind, status, explanation="in use"):
+    response = requests.Response()
+    response.status_code = status
+    return kind("no", response=response, explanation=explanation)
+
+
+class FakeThing:
+    """Something on an engine, which goes when it is removed unless something hinders that."""
+
+    def __init__(self, shelf, name, subnet="", hindrance=None):
+        self.shelf, self.name, self.hindrance = shelf, name, hindrance
+        self.attrs = {"IPAM": {"Config": [{"Subnet": subnet}] if subnet else None}}
+        shelf.append(self)
+
+    def remove(self, **_):
+        if self.hindrance is not None:
+            raise self.hindrance
+        self.shelf.remove(self)
+
+    def wait(self, **_):
+        raise answer(NotFound, 404)
+
+
+class FakeEngine:
+    """An engine's networks, containers and volumes."""
+
+    def __init__(self):
+        self.kept = {"networks": [], "containers": [], "volumes": []}
+        for kind, shelf in self.kept.items():
+            setattr(self, kind, SimpleNamespace(list=lambda shelf=shelf, **_: list(shelf)))
+        self.networks.list = self._networks
+        self.networks.create = self._create
+        self.volumes.create = lambda name, **_: FakeThing(self.kept["volumes"], name)
+
+    def add(self, kind, name, *rest):
+        return FakeThing(self.kept[kind], name, *rest)
+
+    def _networks(self, names=(), **_):
+        found = self.kept["networks"]
+        return [one for one in found if not names or f"^{one.name}$" in names]
+
+    def _create(self, name, ipam, **_):
+        self.add("networks", name, ipam["Config"][0]["Subnet"])
+
+    def subnets(self):
+        return {one.name: one.attrs["IPAM"]["Config"][0]["Subnet"] for one in self._networks()}
+
+
+def land_of(client, *seats, **options):
+    return ground.Ground(client, Settings(seats=seats, image="room", **options))
+
+
+def test_a_network_with_other_addresses_is_made_again():
+    """An earlier room may have had another subnet; what is right already stays."""
+    client = FakeEngine()
+    old = land_of(client, "ada", subnet="10.1.0.0/24")
+    old.make_hub_network()
+    old.make_seat("ada")
+    new = land_of(client, "ada")
+    for _ in range(2):
+        new.make_hub_network()
+        new.make_seat("ada")
+
+    assert {
+        "proving-room-hub": "10.214.0.0/28",
+        "proving-room-ada": "10.214.0.32/28",
+    } == client.subnets()
+
+
+def test_seats_with_new_names_get_networks_that_are_free():
+    """Those of earlier seats are kept with their work."""
+    client = FakeEngine()
+    for names in (("ada", "grace"), ("joan", "ada")):
+        land = land_of(client, *names)
+        land.make_hub_network()
+        for name in names:
+            land.make_seat(name)
+    networks = [ipaddress.ip_network(subnet) for subnet in client.subnets().values()]
+
+    assert 4 == len(networks)
+    assert not any(a.overlaps(b) for a in networks for b in networks if a is not b)
+
+
+def test_a_room_whose_networks_are_all_taken_says_what_helps():
+    """Earlier seats keep theirs."""
+    client = FakeEngine()
+    for number in range(1, 16):
+        client.add("networks", f"proving-room-old{number}", f"10.1.0.{16 * number}/28")
+
+    with pytest.raises(EngineError, match="--subnet"):
+        land_of(client, "ada", subnet="10.1.0.0/24").make_seat("ada")
+
+
+def test_a_network_with_other_addresses_that_is_in_use_is_told():
+    """It cannot be made anew under a seat that runs."""
+    client = FakeEngine()
+    client.add("networks", "proving-room-hub", "10.9.0.0/28", answer(APIError, 403))
+
+    with pytest.raises(EngineError, match="in use.*--clear"):
+        land_of(client, "ada").make_hub_network()
+
+
+def test_a_room_is_cleared_even_while_containers_go_by_themselves():
+    """A container that is gone, or just going, hinders nothing."""
+    client = FakeEngine()
+    client.add("networks", "n", "10.1.0.0/28")
+    client.add("volumes", "v")
+    client.add("containers", "c")
+
+    assert 3 == ground.clear(client)
+    assert not any(client.kept.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"), [("networks", 403), ("containers", 500), ("volumes", 409)]
+)
+def test_what_is_left_of_a_room_is_told(kind, status):
+    """By its name, and nothing is said to be gone that is not."""
+    client = FakeEngine()
+    client.add(kind, "proving-room-ada", "", answer(APIError, status, "the disk is on fire"))
+
+    with pytest.raises(EngineError, match=r"proving-room-ada.*on fire"):
+        ground.clear(client)
+
+
+def test_a_container_that_does_not_go_in_time_is_told():
+    """A sentence, and no traceback of what waits for it."""
+    client = FakeEngine()
+
+    def late(**_):
+        raise requests.ReadTimeout
+
+    client.add("containers", "proving-room-ada").wait = late
+    with pytest.raises(EngineError, match="proving-room-ada was not gone"):
+        ground.clear(client)
+
+
+def test_clearing_takes_what_the_hub_has_kept(monkeypatch, tmp_path):
+    """Its data base, too."""
+    client = FakeEngine()
+    client.add("volumes", "v")
+    here = SimpleNamespace(docker=client, url="unix:///here")
+    monkeypatch.setattr(settings, "STATE", tmp_path)
+    monkeypatch.setattr(command.engine, "find", lambda **_: here)
+    of().state.mkdir(parents=True)
+    (of().state / "hub.sqlite").touch()
+
+    assert 0 == command.main(["--clear", "--yes"])
+    assert not settings.rooms().exists()
+    assert 0 == command.main(["--clear", "--yes"])
+
+
+SERVED = """
+import signal, subprocess, sys
+from pathlib import Path
+from types import SimpleNamespace
+from proving.room import command
+
+folder = Path(sys.argv[1])
+signal.signal(signal.SIGHUP, getattr(signal, sys.argv[4]))
+command.STOP_SECONDS = float(sys.argv[2])
+removed = SimpleNamespace(remove_containers=(folder / "removed").touch)
+command.ground.Ground = lambda *_: removed
+command._state = lambda room: folder
+command._environment = lambda *_: None
+popen = subprocess.Popen
+command.subprocess.Popen = lambda words, **options: popen([sys.executable, sys.argv[3]], **options)
+here = SimpleNamespace(docker=None, url="")
+command.ready = lambda: here
+sys.exit(command.main([]))
+"""
+HUB = """
+import signal, subprocess, sys, time
+from pathlib import Path
+if {stubborn}:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+other = [sys.executable, "-c", "import time; time.sleep(60)"]
+proxy = subprocess.Popen(other, start_new_session=True)
+def stop(*_):
+    time.sleep(0.4)
+    proxy.kill()
+    proxy.wait()
+    Path("stopped").touch()
+    sys.exit()
+if not {stubborn}:
+    signal.signal(signal.SIGTERM, stop)
+Path("part").write_text(str(proxy.pid))
+Path("part").rename("proxy")
+time.sleep(60)
+"""
+
+
+@contextmanager
+def room_served(folder, *, stubborn, stop_seconds, hang_up="SIG_DFL"):
+    """Run the command with a hub that only sleeps; yield its process and its proxy's."""
+    served, hub = folder / "served.py", folder / "hub.py"
+    served.write_text(SERVED)
+    hub.write_text(HUB.format(stubborn=stubborn))
+    process = subprocess.Popen(
+        [sys.executable, served, folder, str(stop_seconds), hub, hang_up],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert any("Ctrl-C" in line for line in process.stdout)
+        until = time.monotonic() + 20
+        while not (folder / "proxy").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        yield process, psutil.Process(int((folder / "proxy").read_text()))
+    finally:
+        if process.poll() is None:
+            for one in (*psutil.Process(process.pid).children(recursive=True), process):
+                one.kill()
+            process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_whatever_ends_the_command_closes_the_room_in_order(tmp_path, name):
+    """A second signal, as nox or a closed terminal sends it, does not cut the closing short."""
+    with room_served(tmp_path, stubborn=False, stop_seconds=30) as (process, proxy):
+        process.send_signal(getattr(signal, name))
+        time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+
+        assert 0 == process.wait(timeout=20)
+        assert (tmp_path / "stopped").exists()
+        assert (tmp_path / "removed").exists()
+        assert not proxy.is_running()
+
+
+def test_a_hub_that_does_not_stop_is_killed_with_its_proxy(tmp_path):
+    """And the seats' containers are removed from outside."""
+    with room_served(tmp_path, stubborn=True, stop_seconds=0.5) as (process, proxy):
+        process.terminate()
+
+        assert 0 == process.wait(timeout=20)
+        psutil.wait_procs([proxy], timeout=5)
+        assert not proxy.is_running() or proxy.status() == psutil.STATUS_ZOMBIE
+        assert (tmp_path / "removed").exists()
+
+
+def test_a_room_under_nohup_stays_open_when_its_terminal_closes(tmp_path):
+    """What was ignored at the start is ignored."""
+    options = {"stubborn": False, "stop_seconds": 30, "hang_up": "SIG_IGN"}
+    with room_served(tmp_path, **options) as (process, _):
+        process.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+        process.terminate()
+
+        assert 0 == process.wait(timeout=20)
+
+
 def seats_told(*containers):
     client = SimpleNamespace(containers=SimpleNamespace(list=lambda **_: list(containers)))
     return view.of_engine(client)
@@ -399,6 +715,20 @@ def test_a_seat_that_tells_something_else_is_shown_without_it(told):
 
     assert place.progress is None
     assert place.trouble
+
+
+@pytest.mark.parametrize("error", [answer(NotFound, 404), answer(APIError, 409)])
+def test_a_seat_that_is_culled_meanwhile_is_shown_as_stopped(error):
+    """Between the list and the question it may be gone, or have ended."""
+    container = FakeContainer("ada", b"")
+
+    def gone(*_, **__):
+        raise error
+
+    container.exec_create = gone
+    (place,) = seats_told(container)
+
+    assert "just stopped" in shown([place])
 
 
 def test_a_name_with_control_characters_does_not_reach_the_terminal():
@@ -464,7 +794,7 @@ def test_two_people_in_a_room_do_not_see_each_other(engine):
 
     here = command.ready()
     before = leftovers.inventory(here.docker)
-    with trial.room(here, 2) as (_, land, visitors):
+    with trial.room(here, trial.settings_of(2)) as (_, land, visitors):
         trial.start_at_once(visitors)
         trial.see_that_seats_are_apart(land, visitors)
         visitors[0].run(trial.LAB, ["!share-progress"])

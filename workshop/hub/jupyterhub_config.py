@@ -23,7 +23,7 @@ room.state.mkdir(mode=0o700, parents=True, exist_ok=True)
 # -- Where it listens --------------------------------------------------------
 
 # People come in by the proxy: on loopback, unless serving was asked for.
-c.JupyterHub.bind_url = f"{'https' if room.certificate else 'http'}://{room.address}:{room.port}"
+c.JupyterHub.bind_url = f"{'https' if room.certificate else 'http'}://{room.host}:{room.port}"
 c.JupyterHub.ssl_cert = room.certificate
 c.JupyterHub.ssl_key = room.key
 c.ConfigurableHTTPProxy.command = proxy.command()

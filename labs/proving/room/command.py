@@ -6,23 +6,28 @@ import argparse
 import ipaddress
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+
+import psutil
 
 from .. import engine, prepare
 from ..engine import Engine
 from ..errors import EngineError, ProvingError
 from ..paths import LABS
-from ..system import agreed, print_anything, say
-from . import codes, ground, image, proxy
-from .settings import SECRET_VARIABLE, Settings, secret_of_environment
+from ..system import agreed, ending_with_parent, print_anything, say
+from . import codes, ground, image, proxy, settings
+from .settings import SECRET_VARIABLE, Settings, host_of, secret_of_environment
 
 CONFIGURATION = image.HUB / "jupyterhub_config.py"
 STOP_SECONDS = 60.0
+"""How long the hub may take to stop its seats; the session waits longer before it kills."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,13 +35,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     print_anything()
     try:
-        return _do(options)
+        with _in_order():
+            return _do(options)
     except ProvingError as error:
         say(str(error))
     except KeyboardInterrupt:
-        say("\nInterrupted before the room was open.")
+        say("\nInterrupted.")
         return 128 + signal.SIGINT
     return 1
+
+
+@contextmanager
+def _in_order() -> Iterator[None]:
+    """Have a terminal that closes, or whatever else ends the block, end it as Ctrl-C does.
+
+    Only the first of these counts, so that none of them cuts the closing of a room short.
+    Where a hang-up is ignored already, as `nohup` has it, it stays so.
+    """
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    endings = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {one: signal.getsignal(one) for one in endings}
+    over = False
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal over
+        if not over:
+            over = True
+            raise KeyboardInterrupt
+
+    for one, handler in before.items():
+        if one == signal.SIGINT or handler is not signal.SIG_IGN:
+            signal.signal(one, interrupt)
+    try:
+        with ending_with_parent():
+            yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -63,7 +98,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--idle-minutes", type=int, default=60, help="after which an unused seat is stopped"
     )
-    parser.add_argument("--subnet", default="10.214.0.0/16", help="cut into the seats' networks")
+    parser.add_argument(
+        "--subnet",
+        type=_subnet,
+        default=None,
+        help=f"cut into the seats' networks (default: {Settings.subnet})",
+    )
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
         "--who",
@@ -81,7 +121,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     chosen.add_argument(
         "--trial",
-        type=int,
+        type=_people,
         metavar="N",
         help="try it with N people at once, who run the first claim of chapter 9, and measure",
     )
@@ -90,15 +130,31 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _subnet(text: str) -> str:
+    try:
+        return str(ipaddress.IPv4Network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"give a network of IPv4 addresses, like {Settings.subnet}: {error}"
+        ) from error
+
+
+def _people(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("give the number of people, 1 or more")
+    return int(text)
+
+
 def _do(options: argparse.Namespace) -> int:
     if options.who is not None:
         return _who(options)
     if options.clear:
         return _clear(ask=not options.yes)
-    if options.trial:
+    if options.trial is not None:
         from . import trial
 
-        return trial.run(options.trial, keep=options.record)
+        limits = {"memory": options.memory, "cpus": options.cpus, "subnet": options.subnet}
+        return trial.run(trial.settings_of(options.trial, **limits), keep=options.record)
     if options.build:
         ready()
         say(f"The image of a seat is {image.TAG}.")
@@ -109,8 +165,7 @@ def _do(options: argparse.Namespace) -> int:
         return 0
     here = ready()
     with opened(here, room) as (hub, secret):
-        print(welcome(room, secret), flush=True)
-        return _until_stopped(hub)
+        return _until_stopped(hub, welcome(room, secret))
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
@@ -137,7 +192,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
         memory=options.memory,
         cpus=options.cpus,
         idle_minutes=options.idle_minutes,
-        subnet=options.subnet,
+        subnet=options.subnet or Settings.subnet,
     )
 
 
@@ -177,7 +232,10 @@ def ready() -> Engine:
 
 @contextmanager
 def opened(here: Engine, room: Settings) -> Iterator[tuple[subprocess.Popen[bytes], bytes]]:
-    """Run the hub of a room, and end it with its seats' containers; yield it and the secret."""
+    """Run the hub of a room, and end it with its seats' containers; yield it and the secret.
+
+    The hub stops its seats by itself; where it does not, they are removed from here.
+    """
     secret = os.environ.get(SECRET_VARIABLE) or secrets.token_urlsafe(32)
     hub = subprocess.Popen(
         [sys.executable, "-m", "jupyterhub", f"--config={CONFIGURATION}"],
@@ -189,12 +247,23 @@ def opened(here: Engine, room: Settings) -> Iterator[tuple[subprocess.Popen[byte
     try:
         yield hub, secret.encode()
     finally:
-        hub.terminate()
-        try:
-            hub.wait(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(hub.pid, signal.SIGKILL)
-            hub.wait()
+        _end(hub)
+        with engine.talking_to(here):
+            ground.Ground(here.docker, room).remove_containers()
+
+
+def _end(hub: subprocess.Popen[bytes]) -> None:
+    """End the hub; where it does not end in time, kill it, its proxy and its culler."""
+    hub.terminate()
+    try:
+        hub.wait(timeout=STOP_SECONDS)
+    except (subprocess.TimeoutExpired, KeyboardInterrupt):
+        with suppress(psutil.NoSuchProcess):
+            for process in psutil.Process(hub.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        hub.kill()
+        hub.wait()
 
 
 def _state(room: Settings) -> Path:
@@ -212,8 +281,9 @@ def _environment(here: Engine, room: Settings, secret: str) -> Mapping[str, str]
     }
 
 
-def _until_stopped(hub: subprocess.Popen[bytes]) -> int:
+def _until_stopped(hub: subprocess.Popen[bytes], told: str) -> int:
     try:
+        print(told, flush=True)
         status = hub.wait()
     except KeyboardInterrupt:
         say("\nThe room closes; what people have done stays until `nox -s hub -- --clear`.")
@@ -224,16 +294,36 @@ def _until_stopped(hub: subprocess.Popen[bytes]) -> int:
 def welcome(room: Settings, secret: bytes) -> str:
     """Return what whoever opens the room must know: the address, and a code for each seat."""
     scheme = "https" if room.certificate else "http"
+    host = host_of(address_to_open(room.address))
     return "\n".join(
         [
             "",
-            f"  The room is at {scheme}://{room.address}:{room.port}",
+            f"  The room is at {scheme}://{host}:{room.port}",
             "",
             listed_codes(room, secret),
             "",
             "The codes are shown here once, and are written nowhere. Stop with Ctrl-C.",
         ]
     )
+
+
+def address_to_open(address: str) -> str:
+    """Return an address that a browser can open for one that a room is served at.
+
+    Served at all of its addresses (`0.0.0.0` or `::`), the machine is reached at that on its
+    network, or at its loopback where it is on none.
+    """
+    try:
+        if not ipaddress.ip_address(address).is_unspecified:
+            return address
+    except ValueError:  # a name
+        return address
+    from ..kit.room import own_address
+
+    try:
+        return own_address()
+    except ProvingError:
+        return "127.0.0.1"
 
 
 def listed_codes(room: Settings, secret: bytes) -> str:
@@ -257,9 +347,25 @@ def _who(options: argparse.Namespace) -> int:
 def _clear(*, ask: bool) -> int:
     if ask and not agreed("Remove the room and all that people have done in it?"):
         raise ProvingError("The room stays. `--clear --yes` removes it without asking.")
-    count = ground.clear(engine.find(start=False).docker)
+    here = engine.find(start=False)
+    with engine.talking_to(here):
+        count = ground.clear(here.docker)
+    _forget_state()
     say(f"{count} things of the room are gone." if count else "There is no room here.")
     return 0
+
+
+def _forget_state() -> None:
+    """Remove what the hubs of all rooms have kept."""
+    try:
+        shutil.rmtree(settings.rooms())
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ProvingError(
+            f"{settings.rooms()} cannot be removed: {error.strerror}. Another user, root perhaps, "
+            "has made it: clear the room as that user."
+        ) from error
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -73,11 +74,26 @@ class Settings:
     @property
     def state(self) -> Path:
         """The private folder of the hub's data base; it holds no code and no password."""
-        return STATE / "rooms" / self.name
+        return rooms() / self.name
 
     def network_of(self, seat: str) -> ipaddress.IPv4Network:
-        """Return the network of a seat."""
+        """Return the network of a seat, unless an earlier seat has kept it."""
         return self._network(1 + self.everybody.index(seat))
+
+    def seat_networks(self) -> Iterator[ipaddress.IPv4Network]:
+        """Return all networks that seats may have: those of the subnet but for the hub's."""
+        return (self._network(number) for number in range(1, self._networks()))
+
+    def is_for_a_seat(self, network: ipaddress.IPv4Network) -> bool:
+        """Tell whether a network is one that seats may have."""
+        within = network.subnet_of(ipaddress.IPv4Network(self.subnet))
+        own = self.hub_network
+        return within and network.prefixlen == own.prefixlen and network != own
+
+    @property
+    def host(self) -> str:
+        """The address as a URL has it."""
+        return host_of(self.address)
 
     @property
     def hub_network(self) -> ipaddress.IPv4Network:
@@ -99,6 +115,16 @@ class Settings:
     def environment(self) -> dict[str, str]:
         """Return the variable that hands this to the hub's configuration."""
         return {VARIABLE: json.dumps(asdict(self))}
+
+
+def rooms() -> Path:
+    """Return the folder of all rooms' state."""
+    return STATE / "rooms"
+
+
+def host_of(address: str) -> str:
+    """Return an address as a URL has it: one of IPv6 in brackets (RFC 3986, 3.2.2)."""
+    return f"[{address}]" if ":" in address else address
 
 
 def of_environment() -> Settings:

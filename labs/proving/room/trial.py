@@ -55,27 +55,53 @@ for address in {others}:
 T = TypeVar("T")
 
 
-def run(people: int, *, keep: bool) -> int:
-    """Try a room with so many people at once; return the exit status.
+def settings_of(
+    people: int,
+    *,
+    memory: str = Settings.memory,
+    cpus: float = Settings.cpus,
+    subnet: str | None = None,
+) -> Settings:
+    """Return a room of its own for so many people, in a subnet of its own unless one is given.
+
+    Raises:
+        ProvingError: they do not fit into the subnet.
+    """
+    ports = _free_ports(2)
+    return Settings(
+        seats=command.seats_of(str(people)),
+        image=image.TAG,
+        name=f"trial{secrets.token_hex(3)}",
+        port=ports[0],
+        proxy_port=ports[1],
+        memory=memory,
+        cpus=cpus,
+        # two trials may meet on a machine
+        subnet=subnet or f"10.215.{16 * secrets.randbelow(16)}.0/20",
+    )
+
+
+def run(settings: Settings, *, keep: bool) -> int:
+    """Try a room with all its people at once; return the exit status.
 
     Raises:
         ProvingError: something that a room promises was not so.
     """
-    tried = measure(command.ready(), people)
+    tried = measure(command.ready(), settings)
     print(record.told(tried), flush=True)
     if keep:
         record.keep(tried)
     return 0
 
 
-def measure(here: Engine, people: int) -> Tried:
+def measure(here: Engine, settings: Settings) -> Tried:
     """Have people in a room of their own, and return what they took; nothing of it is left.
 
     Raises:
         CheckFailed: something that a room promises was not so.
     """
     claim, sources = cells_of_first_claim(LABS / LAB)
-    with room(here, people) as (hub, ground, visitors):
+    with room(here, settings) as (hub, ground, visitors):
         with weight.Scale(ground) as scale:
             starts = start_at_once(visitors)
             scale.weigh()
@@ -101,22 +127,13 @@ def measure(here: Engine, people: int) -> Tried:
 
 @contextmanager
 def room(
-    here: Engine, people: int
+    here: Engine, settings: Settings
 ) -> Iterator[tuple[subprocess.Popen[bytes], Ground, list[Visitor]]]:
-    """Open a room for so many people, who have signed in, and leave nothing of it.
+    """Open a room with its people, who have signed in, and leave nothing of it.
 
     Raises:
         CheckFailed: the hub does not answer, or lets one of them not in.
     """
-    ports = _free_ports(2)
-    settings = Settings(
-        seats=command.seats_of(str(people)),
-        image=image.TAG,
-        name=f"trial{secrets.token_hex(3)}",
-        port=ports[0],
-        proxy_port=ports[1],
-        subnet=f"10.215.{16 * secrets.randbelow(16)}.0/20",  # two trials may meet on a machine
-    )
     ground = Ground(here.docker, settings)
     visitors: list[Visitor] = []
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,18 @@ def _of_file(file: Path) -> Place:
 
 
 def _of_seat(container: Any) -> Place:
-    name = container.labels.get(ground.SEAT_LABEL, container.name)
+    from docker.errors import APIError
+
+    name = str(container.labels.get(ground.SEAT_LABEL, container.name))
+    try:
+        return _told_by(container, name)
+    except APIError as error:
+        if error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):  # gone, or ended
+            return Place(name, trouble="just stopped")
+        return Place(name, trouble="does not answer as it should")
+
+
+def _told_by(container: Any, name: str) -> Place:
     told = bytearray()
     run = container.client.api.exec_create(container.id, list(_READ), user="reader", stderr=False)
     for chunk in container.client.api.exec_start(run["Id"], stream=True):
