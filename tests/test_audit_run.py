@@ -397,6 +397,16 @@ def test_a_server_that_answers_any_path_tells_nothing_of_readiness() -> None:
     assert HOLDS == judged(answered("/up", 1.0, 200, 1.0), named="/up")
 
 
+@pytest.mark.parametrize(("named", "usual"), [("/mean?of=3", 0), ("/readyz", 1)])
+def test_a_path_that_was_named_counts_as_usual_only_where_it_is(named: str, usual: int) -> None:
+    """It tells of readiness all the same, since somebody has said so."""
+    answers = [ROOT, answered(named, 1.0, 200, 1.0)]
+
+    finding = judge.readiness(answers, no_such_path=None, named=named, ports="80")
+
+    assert (HOLDS, usual) == (finding.verdict, finding.values["ready_paths"])
+
+
 def test_answers_are_read_by_port_and_path() -> None:
     """No answer is none, and lines of another form are left out."""
     told = "101.0 80 /ready 0\n102.0 80 /ready 503\n103.5 80 /ready 200\nrubbish\n101.0 80 / 0\n"

@@ -461,7 +461,7 @@ def readiness(
     best = min(usual, key=lambda one: order.get(one.path, len(order)))
     well = best.well_seconds or 0.0
     values: dict[str, Value] = {
-        "ready_paths": len(usual),
+        "ready_paths": sum(one.path in READY_PATHS for one in usual),
         "ready_path": best.path,
         "port": best.port,
         "ready_seconds": round(well, 2),
