@@ -77,8 +77,7 @@ async def _serve(app: web.Application, listening: list[socket.socket]) -> None:
     server.add_sockets(listening)
     stopped = Event()
     for name in (signal.SIGINT, signal.SIGTERM):
-        with suppress(NotImplementedError):  # Windows
-            get_running_loop().add_signal_handler(name, stopped.set)
+        get_running_loop().add_signal_handler(name, stopped.set)
     await stopped.wait()
     server.stop()
     await server.close_all_connections()
