@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,3 +73,13 @@ def siblings(tmp_path: Path) -> tuple[Path, Path]:
             encoding="utf-8",
         )
     return tmp_path / "one", tmp_path / "two"
+
+
+@pytest.fixture
+def turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A reader's working copy of the exercises, from which the check is run."""
+    from proving.paths import LABS
+
+    shutil.copytree(LABS / "exercises", tmp_path / "exercises")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "exercises"

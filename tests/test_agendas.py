@@ -15,7 +15,7 @@ NAMES = sorted(path.stem for path in agendas.FOLDER.glob("*.yaml"))
 def changed(tmp_path: Path):
     """Load an agenda of one day after a change to it."""
 
-    def load(change):
+    def load(change, root=ROOT):
         parts = [
             {"opening": 5},
             {"chapter": "09-process-management", "sections": {"P1": 10, "P2": {"minutes": 5}}},
@@ -26,7 +26,7 @@ def changed(tmp_path: Path):
         agenda = {"title": "30 minutes", "about": "A test.", "minutes": 30, "days": [day]}
         change(agenda, day, parts)
         (tmp_path / "one.yaml").write_text(yaml.safe_dump(agenda, sort_keys=False), "utf-8")
-        return agendas.load("one", tmp_path)
+        return agendas.load("one", tmp_path, root)
 
     return load
 
@@ -51,6 +51,22 @@ def test_an_item_begins_when_the_one_before_it_has_ended(changed):
     day = changed(lambda *_: None).days[0]
 
     assert ["09:00", "09:05", "09:15", "09:20", "09:25"] == [f"{at:%H:%M}" for at, _ in day.times()]
+
+
+def test_a_second_exercise_belongs_to_the_chapter_of_its_number(tmp_path, changed):
+    """It is told as such, and its slides come from a section of its own."""
+    for path in ("labs/exercises/09-another", "chapters"):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / "chapters" / "09-process-management.md").touch()
+    (tmp_path / "labs" / "claims.toml").symlink_to(ROOT / "labs" / "claims.toml")
+
+    def only_exercises(_agenda, _day, parts):
+        parts[:] = [{"exercise": "09-another", "minutes": 30}]
+
+    item = changed(only_exercises, root=tmp_path).items()[0]
+
+    assert ("09-process-management", "09-another") == (item.chapter, item.exercise)
+    assert "Your turn again: Processes" == item.words("Processes")
 
 
 @pytest.mark.parametrize(

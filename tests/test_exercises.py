@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import runpy
 import secrets
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from exercised import answer, in_cluster, mend, on_engine
 from proving import bases, buildcache, exercises, manifests
 from proving.errors import BuildError, ContainerError, ProvingError
 from proving.exercises import Answer, Outcome
@@ -27,42 +27,6 @@ STAGES = "05-multi-stage"
 FUNCTION = "06-one-function"
 PODS = "07-pods"
 PROBES = "10-health-probes"
-
-
-def on_engine(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that builds and runs what a reader may have written."""
-    marked: Callable[..., None] = pytest.mark.engine(
-        pytest.mark.usefixtures("nothing_left", "turns")(test)
-    )
-    return marked
-
-
-def in_cluster(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark such a test that needs a cluster: all of them have the same."""
-    return on_engine(pytest.mark.usefixtures("one_cluster")(test))
-
-
-@pytest.fixture
-def turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A reader's working copy of the exercises, from which the check is run."""
-    shutil.copytree(LABS / "exercises", tmp_path / "exercises")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "exercises"
-
-
-def answer(slug: str, folder: str) -> Answer:
-    """Check a folder of the exercise in a lab of its own."""
-    with Lab(slug) as lab:
-        return exercises.check(lab, folder)
-
-
-def mend(file: Path, *edits: tuple[str, str]) -> None:
-    """Replace texts that a file has exactly once."""
-    text = file.read_text(encoding="utf-8")
-    for old, new in edits:
-        assert 1 == text.count(old), old
-        text = text.replace(old, new)
-    file.write_text(text, encoding="utf-8")
 
 
 class TestWithoutAnEngine:
@@ -91,6 +55,17 @@ class TestWithoutAnEngine:
 
         assert Answer(Outcome.PASSED, "image of start") == exercises.check(lab, "start")
 
+    def test_a_second_exercise_is_asked_for_by_its_name(self, check_file, lab):
+        """It has a folder and a check of its own, and the first one's is left alone."""
+        check_file.write_text("def check(lab, image): raise AssertionError\n")
+        other = check_file.parents[1] / "00-other"
+        (other / "start").mkdir(parents=True)
+        (other / "check.py").write_text(
+            self.CHECK + "def check_folder(lab, folder): return folder.parent.name\n"
+        )
+
+        assert "00-other" == exercises.check(lab, "start", "00-other")
+
     def test_a_check_of_the_folder_builds_by_itself(self, check_file, lab):
         """Where building is what is judged, nothing is built before it."""
         check_file.write_text(
@@ -118,8 +93,10 @@ class TestWithoutAnEngine:
     @pytest.mark.usefixtures("check_file")
     def test_what_is_not_there_is_named(self, lab):
         """A folder that nobody has, and an exercise without a check."""
-        with pytest.raises(ProvingError, match="no folder 'end'"):
+        with pytest.raises(ProvingError, match="no folder 'end' of an exercise '00-nothing'"):
             exercises.check(lab, "end")
+        with pytest.raises(ProvingError, match="no folder 'start' of an exercise '00-other'"):
+            exercises.check(lab, "start", "00-other")
         with pytest.raises(ProvingError, match="no check.py"):
             exercises.check(lab, "start")
 

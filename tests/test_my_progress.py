@@ -266,6 +266,14 @@ def test_an_exercise_counts_in_the_readers_own_folder(
     assert found == (None if entry is None else bool(entry.done_at))
 
 
+def test_each_exercise_of_a_lab_is_kept_by_its_own_name(monkeypatch, kept, lab):
+    """Passing the second one says nothing of the first."""
+    monkeypatch.setattr(exercises, "check", lambda *_: Answer(Outcome.PASSED, "So it is."))
+    lab.exercise("start", "00-another")
+
+    assert ["00-another"] == list(my_progress.read().exercises)
+
+
 def test_a_lab_goes_on_where_nothing_can_be_kept(monkeypatch, kept, lab, capsys):
     """It is told, and that is all."""
     monkeypatch.setenv(my_progress.VARIABLE, "/proc/nobody/progress")

@@ -287,6 +287,24 @@ def test_reset_of_a_chapter_takes_its_exercise(copied: Path) -> None:
     assert [file.path for file in files] == [EXERCISE]
 
 
+@pytest.mark.parametrize(
+    ("only", "also"), [("process-management", True), ("09", True), ("09-another", False)]
+)
+def test_reset_of_a_chapter_takes_all_of_its_exercises(copied, only, also) -> None:
+    """The second one bears the chapter's number alone; by its own name it is reset by itself."""
+    paths = [f"exercises/09-{name}/start/Dockerfile" for name in ("process-management", "another")]
+    for path in paths:
+        for root in (copied / "labs", copied / "work"):
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_text(f"{root.name}\n", "utf-8")
+
+    files = workcopy.reset(only, yes=True, root=copied)
+
+    assert set(paths if also else paths[1:]) == {
+        file.path for file in files if file.path.startswith("exercises/09-")
+    }
+
+
 def test_reset_of_an_unknown_chapter_is_a_sentence(copied: Path) -> None:
     """A name that is not there is told, and nothing is reset."""
     with pytest.raises(ProvingError, match="'77'"):

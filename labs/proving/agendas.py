@@ -44,8 +44,9 @@ _ORDER = ("first", "second", "third", "fourth", "fifth")
 class Item:
     """One entry of an agenda.
 
-    `section` is a claim's id or the slug of a heading; `cut` tells what goes first when it is
-    late, 1 before 2; `where` is the place in the agenda's file, for errors.
+    `section` is a claim's id or the slug of a heading; `exercise` is the name of one, whose
+    chapter bears its number; `cut` tells what goes first when it is late, 1 before 2; `where` is
+    the place in the agenda's file, for errors.
     """
 
     kind: str
@@ -56,6 +57,17 @@ class Item:
     show: tuple[str, ...] = SHOWN
     claims: tuple[str, ...] = ()
     cut: int | None = None
+    exercise: str = ""
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it is a chapter's second exercise, which has a section of its own."""
+        return bool(self.exercise) and self.exercise != self.chapter
+
+    @property
+    def word(self) -> str:
+        """What kind of entry of a chapter it is, in a word or two."""
+        return f"{_WORDS[self.kind]}{' again' if self.is_again else ''}"
 
     @property
     def late(self) -> str:
@@ -70,7 +82,7 @@ class Item:
         """Return what it is in a few words; `title` is that of its chapter or section."""
         if self.kind in _OF_CHAPTER:
             some = f" ({', '.join(self.claims)})" if self.claims else ""
-            return f"{_WORDS[self.kind]}: {title}{some}"
+            return f"{self.word}: {title}{some}"
         return _WORDS.get(self.kind, title)
 
 
@@ -127,7 +139,7 @@ def load(name: str, folder: Path = FOLDER, root: Path = ROOT) -> Agenda:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise AgendaError(f"{path.name} cannot be read: {error}") from error
-    reader = _Reader(path.name)
+    reader = _Reader(path.name, root)
     told = reader.mapping(content, "the file", ("title", "about", "minutes", "days"))
     agenda = Agenda(
         name,
@@ -146,6 +158,13 @@ class _Reader:
     """Reads an agenda's file; every error names the place."""
 
     file: str
+    root: Path = ROOT
+
+    def chapter_of(self, exercise: str) -> str:
+        """Return the chapter whose number an exercise bears, or nothing where none does."""
+        number = exercise.partition("-")[0]
+        found = sorted((self.root / "chapters").glob(f"{number}-*.md")) if exercise else []
+        return found[0].stem if found else ""
 
     def error(self, where: str, what: str) -> AgendaError:
         return AgendaError(f"{self.file}, {where}: {what}")
@@ -209,8 +228,16 @@ class _Reader:
             yield from self.sections(told, chapter, where)
             return
         some = tuple(str(one) for one in told.get("claims", ()))
-        minutes = self.minutes(told.get("minutes"), where)
-        yield Item(kind, minutes, where, chapter, claims=some, cut=self.cut(told, where))
+        exercise = chapter if kind == "exercise" else ""
+        yield Item(
+            kind,
+            self.minutes(told.get("minutes"), where),
+            where,
+            self.chapter_of(exercise) or chapter,
+            claims=some,
+            cut=self.cut(told, where),
+            exercise=exercise,
+        )
 
     def sections(self, told: Mapping[str, Any], chapter: str, where: str) -> Iterator[Item]:
         sections = told.get("sections")
@@ -262,12 +289,14 @@ def _exist(agenda: Agenda, file: str, root: Path) -> None:
 def _chapter_exists(item: Item, file: str, root: Path) -> None:
     wanted = {
         "lab": ("lab", root / "labs" / f"{item.chapter}.ipynb"),
-        "exercise": ("exercise", root / "labs" / "exercises" / item.chapter),
+        "exercise": ("exercise", root / "labs" / "exercises" / item.exercise),
     }
     noun, path = wanted.get(item.kind, ("chapter", root / "chapters" / f"{item.chapter}.md"))
     if not path.exists():
         there = sorted(one.stem for one in path.parent.glob(f"[0-9]*{path.suffix}"))
-        said = f"there is no {noun} {item.chapter!r}; there are {', '.join(there)}."
+        said = (
+            f"there is no {noun} {item.exercise or item.chapter!r}; there are {', '.join(there)}."
+        )
         raise AgendaError(f"{file}, {item.where}: {said}")
 
 

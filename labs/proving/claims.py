@@ -388,6 +388,13 @@ def contexts(claim_id: str, images: Path = IMAGES, also: Iterable[str] = ()) -> 
     return (*own, *shared)
 
 
+def exercises_of(chapter: str, labs: Path = LABS) -> list[str]:
+    """Return the names of a chapter's exercises, its own first; all begin with its number."""
+    number = chapter.partition("-")[0]
+    found = [one.name for one in (labs / "exercises").glob(f"{number}-*") if one.is_dir()]
+    return sorted(found, key=lambda name: (name != chapter, name))
+
+
 def decides(
     notebook: Path,
     images: Path = IMAGES,
@@ -398,7 +405,7 @@ def decides(
     """Return the hash of all that decides a lab's results, or those that need no cluster.
 
     These are its code cells, the build contexts, manifests, rows and settings of its claims, its
-    exercise, the recipes of bases, and the version of the measuring code; prose, outputs and
+    exercises, the recipes of bases, and the version of the measuring code; prose, outputs and
     execution counts are not among them.
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -415,7 +422,8 @@ def decides(
     told = [MEASURING_VERSION, code, listed.get("settings", {}), rows]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     labs = images.parent
-    folders = (labs / "exercises" / notebook.stem, images / "bases")
+    turns = [labs / "exercises" / name for name in exercises_of(notebook.stem, labs)]
+    folders = (*turns, images / "bases")
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     for row in rows:
         files += sorted((labs / "manifests" / row["id"]).glob("*.yaml"))

@@ -14,7 +14,7 @@ from .agendas import Agenda, AgendaError, Day, Item, seconds_of
 from .slides import Slide, Source, in_batches, lines, numbered, room
 
 QUESTIONS = "guide/trainers-questions"
-YOUR_TURN = "your-turn"
+YOUR_TURN, AGAIN = "your-turn", "your-turn-again"
 _ROW_LETTERS = 62
 _ADVICE_LETTERS = 70
 
@@ -156,10 +156,14 @@ class Maker:
 
     def _exercise(self, item: Item) -> Iterator[Slide]:
         chapter = self.chapter(item.chapter)
-        section = sections.section_of(self.page(f"chapters/{item.chapter}"), YOUR_TURN)
+        slug = AGAIN if item.is_again else YOUR_TURN
+        try:
+            section = sections.section_of(self.page(f"chapters/{item.chapter}"), slug)
+        except sections.SectionError as error:
+            raise self._error(item, str(error)) from error
         texts = [piece.node for piece in sections.all_pieces(section) if piece.kind == "text"]
         solution = "".join(self.source.render(one.deepcopy()) for one in sections.folded(section))
-        title = f"Your turn: {chapter}"
+        title = f"{item.word}: {chapter}"
         for slide in self.source.points(texts, title, whole=True):
             yield replace(slide, kind="exercise", notes=slide.notes + solution, footer=chapter)
 

@@ -1,7 +1,8 @@
 """The reader's own turn: build what they wrote, run it, and answer pass, hint or fail.
 
-Each `exercises/NN-slug/` has the folders `start` and `solution` and a `check.py`, which returns an
-`Answer`; the answer is about what comes of *their* folder, not about the text.
+Each `exercises/NN-name/` has the folders `start` and `solution` and a `check.py`, which returns an
+`Answer`; the answer is about what comes of *their* folder, not about the text. A chapter's first
+exercise bears the chapter's name, the others its number and names of their own.
 Its function `check(lab, image)` gets the image that was built of the folder. Where building itself
 is what is judged, `check_folder(lab, folder)` stands in its place and builds as it needs.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from . import leftovers
+from . import claims, leftovers
 from .errors import BuildError, ContainerError, ProvingError
 from .helper import Helped, help_by
 from .paths import LABS
@@ -74,24 +75,30 @@ container's output where it has none.
 """
 
 
-def folder(slug: str) -> Path:
-    """Return the folder of a lab's exercise: the reader's working copy where there is one."""
-    own = Path.cwd() / "exercises" / slug
-    return own if own.is_dir() else LABS / "exercises" / slug
+def folder(exercise: str) -> Path:
+    """Return the folder of an exercise: the reader's working copy where there is one."""
+    own = Path.cwd() / "exercises" / exercise
+    return own if own.is_dir() else LABS / "exercises" / exercise
 
 
-def check(lab: Lab, name: str) -> Answer:
+def check(lab: Lab, name: str, exercise: str = "") -> Answer:
     """Build one folder of a lab's exercise and check what comes of it.
 
-    A Dockerfile that does not build is a failed answer, told with the step that broke.
+    Without a name it is the lab's first exercise. A Dockerfile that does not build is a failed
+    answer, told with the step that broke.
 
     Raises:
-        ProvingError: there is no such folder, or no check beside it.
+        ProvingError: there is no such exercise, folder, or check beside it.
     """
-    place = folder(lab.slug) / name
+    exercise = exercise or lab.slug
+    place = folder(exercise) / name
     if not place.is_dir():
-        raise ProvingError(f"The exercise of {lab.slug} has no folder {name!r}.")
-    judge = _load(LABS / "exercises" / lab.slug / "check.py")
+        there = ", ".join(claims.exercises_of(lab.slug)) or "none"
+        raise ProvingError(
+            f"There is no folder {name!r} of an exercise {exercise!r}; this lab's exercises are "
+            f"{there}."
+        )
+    judge = _load(LABS / "exercises" / exercise / "check.py")
     try:
         return judge(lab, place)
     except BuildError as error:

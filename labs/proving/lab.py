@@ -594,18 +594,23 @@ class Lab:
             **({"cluster": joined.as_data()} if joined else {}),
         }
 
-    def exercise(self, folder: str = "start") -> None:
-        """Check the reader's turn: build `exercises/NN-slug/<folder>`, run it, and answer.
+    def exercise(self, folder: str = "start", exercise: str = "") -> None:
+        """Check the reader's turn: build `exercises/NN-name/<folder>`, run it, and answer.
 
+        Without the name of an exercise it is the lab's first one, which bears the lab's name.
         The answer is one of three: pass, a hint, or fail.
+
+        Raises:
+            ProvingError: there is no such exercise, or no such folder of it.
         """
         from . import exercises
 
-        answer = exercises.check(self, folder)
+        exercise = exercise or self.slug
+        answer = exercises.check(self, folder, exercise)
         _display(exercises.bundle(answer))
         if self._is_readers and folder != "solution":
             version = self.engine.description.engine_version
-            my_progress.note_exercise(self.slug, answer.outcome, version)
+            my_progress.note_exercise(exercise, answer.outcome, version)
 
     @property
     def _is_readers(self) -> bool:

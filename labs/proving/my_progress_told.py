@@ -12,7 +12,6 @@ from .audit.telling import page_of, title_of
 from .audit.text import printable
 from .claims import Claim, Verdict
 from .my_progress import Entry, Progress, file
-from .paths import LABS
 from .show import SYMBOLS, date_text
 
 if TYPE_CHECKING:
@@ -66,16 +65,10 @@ def chapters(progress: Progress) -> list[Chapter]:
         Chapter(
             slug,
             {claim.id: progress.claims.get(claim.id) for claim in listed},
-            {name: progress.exercises.get(name) for name in _exercises_of(slug)},
+            {name: progress.exercises.get(name) for name in claims.exercises_of(slug)},
         )
         for slug, listed in proved.items()
     ]
-
-
-def _exercises_of(slug: str) -> list[str]:
-    number = slug.partition("-")[0]
-    folders = sorted((LABS / "exercises").glob(f"{number}-*"))
-    return [folder.name for folder in folders if folder.is_dir()]
 
 
 def claim_text(entry: Entry | None) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from docutils.nodes import Node
 
 _log = logging.getLogger(__name__)
-_NAMED = {"lab": "Lab", "exercise": "Your turn", "questions": "Questions"}
+_NAMED = ("lab", "exercise", "questions")
 
 
 class AgendaDirective(SphinxDirective):
@@ -60,7 +60,7 @@ def _what(item: Item) -> str:
         return f"{chapter}: [](/chapters/{item.chapter}.md#{item.section})"
     if item.kind in _NAMED:
         some = ", ".join(f"{{claim}}`{claim}`" for claim in item.claims)
-        return f"*{_NAMED[item.kind]}*: {chapter}" + (f" ({some})" if some else "")
+        return f"*{item.word}*: {chapter}" + (f" ({some})" if some else "")
     return f"*{item.words('')}*"
 
 

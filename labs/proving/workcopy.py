@@ -128,7 +128,8 @@ def reset(
 ) -> tuple[CopiedFile, ...]:
     """Put the repository's files back and return those that were restored or copied.
 
-    `only` names one chapter, as `09` or `09-process-management`; without it all are reset. The
+    `only` names one chapter, as `09` or `09-process-management`, which takes its exercises along,
+    or one exercise by its folder's name; without it all are reset. The
     reader is asked where edits would go (`confirm` answers in tests); what they had is kept under
     `earlier` even then. Files of the reader's own are left alone.
 
@@ -137,7 +138,7 @@ def reset(
             the reader says no.
     """
     folders = _Folders(root / "labs", work or root / FOLDER)
-    paths = [path for path in _committed_paths(folders.labs) if _belongs_to(path, only)]
+    paths = _named(list(_committed_paths(folders.labs)), only)
     if not paths:
         raise ProvingError(f"Nothing to reset: no notebook or exercise is called {only!r}.")
     with _told_as_sentence(folders.work):
@@ -231,14 +232,24 @@ def _committed_paths(labs: Path) -> Iterator[str]:
             yield path.as_posix()
 
 
-def _belongs_to(path: str, only: str | None) -> bool:
+def _named(paths: list[str], only: str | None) -> list[str]:
     if only is None:
-        return True
+        return paths
+    wanted = _NUMBER.sub("", only)
+    labs = [Path(path).stem for path in paths if "/" not in path]
+    numbers = {name[:3] for name in labs if _NUMBER.match(name) and _NUMBER.sub("", name) == wanted}
+    numbers |= {f"{only}-"} if only.isdigit() else set()
+    return [
+        path
+        for path in paths
+        if (name := _name(path)).startswith(tuple(numbers)) or _NUMBER.sub("", name) == wanted
+    ]
+
+
+def _name(path: str) -> str:
+    """Return the name of a lab, or of the exercise to which a file belongs."""
     parts = Path(path).parts
-    name = parts[1] if len(parts) > 1 else Path(path).stem
-    if only.isdigit():
-        return name.startswith(f"{only}-")
-    return _NUMBER.sub("", name) == _NUMBER.sub("", only)
+    return parts[1] if len(parts) > 1 else Path(path).stem
 
 
 def _differs(folders: _Folders, path: str) -> bool:
