@@ -433,11 +433,11 @@ class Lab:
             on_line=on_line,
         )
 
-    def build(self, context: Path) -> Image:
-        """Build the Dockerfile of a folder of the reader's own."""
+    def build(self, context: Path, arguments: Mapping[str, str] | None = None) -> Image:
+        """Build the Dockerfile of a folder of the reader's own, with build arguments perhaps."""
         if not (context / "Dockerfile").is_file():
             raise ProvingError(f"There is no Dockerfile in {context}.")
-        return self._build_files(context.name, context, [Path("Dockerfile")])[0]
+        return self._build_files(context.name, context, [Path("Dockerfile")], arguments)[0]
 
     def start(self, image: Image | str, **arguments: Any) -> Container:
         """Return a container of an image, to be started by `with`.
