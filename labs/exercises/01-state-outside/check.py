@@ -37,7 +37,11 @@ def check(lab: Lab, image: Image) -> Answer:
             return lasting
         return _is_root(user) or _how_many_share(lab, image, user, lasting)
     except (ContainerError, CouldNotMeasure) as error:
-        return Answer(Outcome.FAILED, str(error))
+        return _broken(error)
+
+
+def _broken(error: Exception) -> Answer:
+    return Answer(Outcome.FAILED, f"The visitors' book does not work: {error}")
 
 
 def _what_outlives_it(lab: Lab, image: Image, user: str) -> Answer | Sequence[str]:
@@ -52,7 +56,7 @@ def _what_outlives_it(lab: Lab, image: Image, user: str) -> Answer | Sequence[st
                 _add(app, FIRST)
             except (ContainerError, Refused) as error:
                 hint = _not_its_own(lab, app, volume, user)
-                return hint or Answer(Outcome.FAILED, str(error))
+                return hint or _broken(error)
             if missing := set(FIRST) - set(_entries(app)):
                 return Answer(
                     Outcome.FAILED,
@@ -107,8 +111,8 @@ def _is_root(user: str) -> Answer | None:
     return Answer(
         Outcome.HINT,
         f"Its entries outlive its container, but its user has become {user!r}, whom a node that "
-        f"is asked for runAsNonRoot does not start. Whose would {FOLDER} have to be, so that "
-        "another user can write there?",
+        f"is asked for runAsNonRoot does not start. Whose would {FOLDER} have to be, so that a "
+        "user by number, other than 0, can write there?",
     )
 
 
@@ -245,7 +249,7 @@ def _written(app: Container) -> list[str]:
     folders = {path.rpartition("/")[0] for path in changed}
     return [
         path
-        for path in changed
+        for path in sorted(changed)
         if path not in folders and not f"{path}/".startswith((f"{FOLDER}/", "/tmp/"))  # noqa: S108
     ]
 

@@ -31,6 +31,9 @@ MOST_OWN_BYTES = {"menu": 400_000, "hours": 400_000, ONE: 3_000_000}
 FOR_PEOPLE = ("usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man")
 MOST_FOR_PEOPLE_BYTES = MOST_HIDDEN_BYTES = 10_000_000
 
+LISTS, MOST_SHARED_BYTES = "var/lib/apt/lists", 42_000_000
+"""What all three need is below that on the SLIM base, and on no larger one."""
+
 
 @dataclass(frozen=True)
 class Service:
@@ -76,7 +79,7 @@ def _not_whole(folder: Path) -> str:
     for own in sorted(OWN.rglob("*")):
         name, yours = own.relative_to(OWN), folder / own.relative_to(OWN)
         if own.is_file() and not yours.is_file():
-            return f"{name} is missing: the parent and each service have a Dockerfile of their own."
+            return f"{name} is missing: the folder has to keep all of its files."
         if own.suffix in (".sh", ".json") and own.read_bytes() != yours.read_bytes():
             return (
                 f"{name} must stay as the exercise has it: what is to be mended are the "
@@ -120,6 +123,7 @@ def _judge(services: Sequence[Service]) -> Answer:
     hint = (
         _no_children(services)
         or _for_people(services)
+        or _too_much_shared(services)
         or _only_of_one(services)
         or _heavy_own(services)
     )
@@ -180,6 +184,24 @@ def _for_people(services: Sequence[Service]) -> str:
             "packages without them?"
         )
     return ""
+
+
+def _too_much_shared(services: Sequence[Service]) -> str:
+    """Return that the parent has what none of them needs, or nothing."""
+    first = services[0]
+    shared_bytes = first.contents.transfer_bytes - first.own_bytes
+    if shared_bytes <= MOST_SHARED_BYTES:
+        return ""
+    if lists_bytes := first.contents.bytes_below(LISTS):
+        return (
+            f"They share what can be shared, and {humanize(lists_bytes, 'B')} of package lists, "
+            "too. Which step has made them, and which one could be without them?"
+        )
+    return (
+        f"They share what can be shared, {humanize(shared_bytes, 'B')} in "
+        f"{len(first.contents.packages)} packages. The scripts call a shell, curl and jq: which "
+        "base has less besides?"
+    )
 
 
 def _only_of_one(services: Sequence[Service]) -> str:
