@@ -17,8 +17,8 @@ from proving.system import last_lines
 PORT, ORDERED = 8000, '"lamp"'
 ARGUMENT, SETTING, NOBODY = "report", "SHOP", "http://127.0.0.1:9"
 REPORT, NO_REPORT = "2 orders of 74.50 euros", "no report"
-END_SECONDS = 5.0
-"""How long a report may take; it takes less than one second."""
+END_SECONDS = 8.0
+"""How long a report may take, on a machine that has much else to do."""
 
 GRACE_SECONDS = 3.0
 """How long the server may take to end: it has nothing to finish."""
