@@ -128,7 +128,7 @@ def test_a_build_secret_alone_gets_a_hint(turns):
 
 
 @on_engine
-def test_half_a_solution_gets_the_next_hints(turns):
+def test_half_a_solution_gets_the_next_hint(turns):
     """With the build mended in a stage of its own, the script hands the password down."""
     folder = turns / SECRETS / "start"
     mend(
@@ -140,19 +140,10 @@ def test_half_a_solution_gets_the_next_hints(turns):
             "FROM ${PYTHON}\nCOPY --from=catalogue /app/catalogue /app/\nCOPY shop.py",
         ),
     )
-    shown = answer(SLUG, "start", SECRETS)
-    read = 'Path(os.environ["DATABASE_PASSWORD_FILE"]).read_text(encoding="utf-8")'
-    mend(folder / "shop.py", ('os.environ["DATABASE_PASSWORD"]', read))
-    mend(
-        folder / "entrypoint.sh",
-        ('export DATABASE_PASSWORD="$(cat "$DATABASE_PASSWORD_FILE")"\n', ""),
-    )
-    unnamed = answer(SLUG, "start", SECRETS)
+    found = answer(SLUG, "start", SECRETS)
 
-    assert [Outcome.HINT, Outcome.HINT] == [shown.outcome, unnamed.outcome]
-    assert "in its environment, as DATABASE_PASSWORD" in shown.sentence
-    assert "`python /app/shop.py`" in shown.sentence
-    assert "it names DATABASE_HOST. How many starts" in unnamed.sentence
+    assert Outcome.HINT == found.outcome
+    assert "`python /app/shop.py`, in its environment, as DATABASE_PASSWORD" in found.sentence
 
 
 @on_engine

@@ -19,9 +19,10 @@ def say(words: str) -> None:
 
 
 def stop(_signal: int, _frame: FrameType | None) -> None:
-    """Note that the worker is to stop after this invoice."""
+    """Note that the worker is to stop after this invoice; to be told again changes nothing."""
     global stopping
     stopping = True
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     say("was told to stop")
 
 
