@@ -77,6 +77,7 @@ RIGHTS = (
     ("", "configmaps", ("create", "patch", "list")),
     ("", "secrets", ("create", "list")),
     ("", "endpoints", ("get",)),
+    ("batch", "jobs", ("create", "list")),
     ("apps", "replicasets", ("list",)),
     ("apps", "deployments", ("create", "patch", "list")),
 )
