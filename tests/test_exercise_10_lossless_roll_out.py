@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -61,11 +62,12 @@ class TestJudging:
         found = judged(check, causes={"refused": 9}, pauses=True, hook="no such program: wait")
 
         assert Outcome.HINT == found.outcome
-        assert "was not: no such program: wait" in found.sentence
+        assert "did not end well: “no such program: wait”" in found.sentence
 
     def test_a_grace_period_that_is_too_short(self, check):
         """The pods are killed before their last answers are whole."""
-        seen = {"pauses": True, "longest_seconds": 4.0, "grace_seconds": 1}
+        hook = "command 'sleep 10' exited with 137: "
+        seen = {"pauses": True, "hook": hook, "longest_seconds": 4.0, "grace_seconds": 1}
         found = judged(check, causes={"cut": 7, "refused": 1}, **seen)
 
         assert Outcome.HINT == found.outcome
@@ -96,6 +98,24 @@ class TestSeeing:
         samples = [Sample(at, (), count) for at, count in ((1, 0), (2, 2), (3, 0), (4, 0), (6, 1))]
 
         assert 3.0 == check["nobody_seconds"](samples, 2.0)
+
+    @pytest.mark.parametrize(
+        ("message", "told"),
+        [
+            ("PreStopHook failed", "PreStopHook failed"),
+            (
+                'Exec lifecycle hook ([sleep 10]) for Container "web" in Pod "web-1_space(1)" '
+                "failed - error: command 'sleep 10' exited with 137: ",
+                "command 'sleep 10' exited with 137: ",
+            ),
+        ],
+    )
+    def test_a_hook_that_has_failed(self, check, message, told):
+        """Without the names that the cluster has made up, where there are any."""
+        events = [{"reason": "Pulled"}, {"reason": "FailedPreStopHook", "message": message}]
+
+        assert told == check["_failed_hook"](SimpleNamespace(list=lambda _: events))
+        assert "" == check["_failed_hook"](SimpleNamespace(list=lambda _: events[:1]))
 
     def test_requests_before_the_roll_out_are_none_of_it(self, check):
         """Pods that were still starting have refused them."""

@@ -30,6 +30,9 @@ MOST_ROLL_OUTS = 3
 """How often a manifest without a pause is rolled out that has lost nothing: that may be luck."""
 
 AFTER_SECONDS = 0.5
+KILLED = "exited with 137"
+"""What is told of a hook that KILL has ended together with its container."""
+
 BOUNDS = {"RATE": RATE, "TIMEOUT_SECONDS": 10, "MOST_SECONDS": 300, "MOST_REQUESTS": 300 * RATE}
 """Those of the load: an answer takes up to four seconds, and the load ends long before."""
 
@@ -131,8 +134,11 @@ def _why(seen: Seen) -> str:
             "old ones had been told to end, and no new one was ready. "
             "How many of them may be missing at a time?"
         )
-    if seen.hook:
-        return f"Before the end, something was to be run, and was not: {seen.hook}"
+    if seen.hook and KILLED not in seen.hook:
+        return (
+            f"What was to be run before TERM did not end well: “{seen.hook}”. It needs a program "
+            f"of the image, and has a grace period of {seen.grace_seconds} s. Which was missing?"
+        )
     if not seen.pauses:
         return (
             "Every pod that was asked had been ready. But a pod that is told to end stops "
@@ -221,4 +227,4 @@ def _failed_hook(space: Namespace) -> str:
     """Return what the cluster tells of a hook that has failed; empty where none has."""
     events = space.list("events")
     told = [one["message"] for one in events if one.get("reason") == "FailedPreStopHook"]
-    return str(told[0]) if told else ""
+    return str(told[0]).rpartition(" error: ")[2][:200] if told else ""
