@@ -108,6 +108,12 @@ class TestSeeing:
                 "failed - error: command 'sleep 10' exited with 137: ",
                 "command 'sleep 10' exited with 137: ",
             ),
+            (
+                'Exec lifecycle hook ([wait 10]) for Container "web" in Pod "web-1_space(1)" '
+                'failed - error: rpc error: failed to start exec "98e2": exec failed: exec: '
+                '"wait": executable file not found in $PATH: unknown, message: ""',
+                'exec: "wait": executable file not found in $PATH',
+            ),
         ],
     )
     def test_a_hook_that_has_failed(self, check, message, told):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,6 +36,8 @@ KILLED = "exited with 137"
 
 BOUNDS = {"RATE": RATE, "TIMEOUT_SECONDS": 10, "MOST_SECONDS": 300, "MOST_REQUESTS": 300 * RATE}
 """Those of the load: an answer takes up to four seconds, and the load ends long before."""
+
+_NO_PROGRAM = re.compile(r'exec: "[^"]*": [^:,]*')
 
 
 @dataclass(frozen=True)
@@ -227,4 +230,10 @@ def _failed_hook(space: Namespace) -> str:
     """Return what the cluster tells of a hook that has failed; empty where none has."""
     events = space.list("events")
     told = [one["message"] for one in events if one.get("reason") == "FailedPreStopHook"]
-    return str(told[0]).rpartition(" error: ")[2][:200] if told else ""
+    return hook_told(str(told[0])) if told else ""
+
+
+def hook_told(message: str) -> str:
+    """Return why a hook has failed, without what leads there: names and numbers of the run."""
+    missing = _NO_PROGRAM.search(message)
+    return missing.group() if missing else message.rpartition(" error: ")[2]
