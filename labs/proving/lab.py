@@ -433,11 +433,17 @@ class Lab:
             on_line=on_line,
         )
 
-    def build(self, context: Path, arguments: Mapping[str, str] | None = None) -> Image:
-        """Build the Dockerfile of a folder of the reader's own, with build arguments perhaps."""
+    def build(
+        self, context: Path, arguments: Mapping[str, str] | None = None, *, key: str = ""
+    ) -> Image:
+        """Build the Dockerfile of a folder that builds by itself, such as a reader's own.
+
+        It may have build arguments; `key` is the claim that it is built for, where it is for one.
+        """
         if not (context / "Dockerfile").is_file():
             raise ProvingError(f"There is no Dockerfile in {context}.")
-        return self._build_files(context.name, context, [Path("Dockerfile")], arguments)[0]
+        name = key or context.name
+        return self._build_files(name, context, [Path("Dockerfile")], arguments)[0]
 
     def start(self, image: Image | str, **arguments: Any) -> Container:
         """Return a container of an image, to be started by `with`.

@@ -1,0 +1,65 @@
+"""A visitors' book: GET / enters a visitor, and says which one it is."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+def setting(name):
+    """Return a setting, which has to be there."""
+    if not os.environ.get(name):
+        sys.exit(f"{name} is not set.")
+    return os.environ[name]
+
+
+BOOK = Path(setting("BOOK"))
+PORT = int(setting("PORT"))
+writing = threading.Lock()
+
+
+def enter():
+    """Write a line into the book, and return how many it has."""
+    with writing, BOOK.open("a+", encoding="utf-8") as book:
+        book.write(f"{time.time():.0f}\n")
+        book.seek(0)
+        return len(book.readlines())
+
+
+class Page(BaseHTTPRequestHandler):
+    """The book, and whether it can be written."""
+
+    def do_GET(self):
+        """Enter a visitor, or tell how the book is."""
+        if self.path == "/":
+            time.sleep(0.3)  # as if it thought of a greeting
+            self.answer(f"You are visitor {enter()}.\n")
+        elif self.path == "/is-the-book-open" and os.access(BOOK, os.W_OK):
+            self.answer("yes\n")
+        else:
+            self.send_error(404)
+
+    def answer(self, text):
+        """Send a page."""
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, words, *values):
+        """Log a request."""
+        print(words % values)
+
+
+def stop(*_):
+    """End at once."""
+    sys.exit(0)
+
+
+BOOK.touch()
+signal.signal(signal.SIGTERM, stop)
+server = ThreadingHTTPServer(("", PORT), Page)
+server.serve_forever()
