@@ -665,6 +665,33 @@ def test_an_installation_is_told_from_a_build_of_the_application(tmp_path, comma
     assert (FAILS if installs else HOLDS) is found.verdict
 
 
+@pytest.mark.parametrize(
+    ("run", "installs"),
+    [
+        ("RUN <<EOF\nset -e\npip install -r requirements.txt\nEOF", True),
+        ("RUN <<EOF bash\npip install -r requirements.txt\nEOF", True),
+        ("RUN cat <<EOF > /later.sh\npip install -r requirements.txt\nEOF", False),
+        ("RUN <<EOF\napt-get update\nmake install\nEOF", False),
+        ("RUN <<EOF\n# pip install x\nmake\nEOF", False),
+    ],
+)
+def test_an_installation_in_a_heredoc_is_one_where_a_shell_reads_it(tmp_path, run, installs):
+    """Its step is told by its first line alone; the Dockerfile has the rest."""
+    text = f"FROM a\nCOPY . .\n{run}\nCOPY <<EOF /x\nRUN pip install x\nEOF\nRUN make\n"
+    folder = put(tmp_path / "w", {"Dockerfile": text, "requirements.txt": "", "app.py": ""})
+    seen = seen_of(folder, tmp_path)
+    own = ["FROM a", "COPY . .", str(seen.runs[0]), "COPY <<EOF /x", "RUN make"]
+    steps = [Step(f"[{n}/5] {told}", n < 2, 3.0) for n, told in enumerate(own, 1)]
+    unedited = [Step(one.name, True, 0.0) for one in steps]
+    found = context_checks.judged_again(seen, "app.py", unedited, steps)
+
+    assert [1, 2, 3] == [one.line for one in map(seen.instruction, steps[:3]) if one]
+    assert text.splitlines().index("RUN make") + 1 == seen.instruction(steps[4]).line
+    assert (FAILS if installs else HOLDS) is found.verdict
+    assert 4 == found.values["steps_run_again"]
+    assert ([3, 2] if installs else []) == [line.number for line in found.lines]
+
+
 def test_a_step_of_a_stage_has_the_line_of_its_instruction(tmp_path):
     """By the stage's name and the step's number, a base from outside being one step."""
     text = "FROM a AS build\nENV X=1\nWORKDIR /w\nRUN 1\n"
@@ -771,8 +798,13 @@ LISTS = ("var/lib/apt/lists/deb_Packages", b"x" * 300_000)
 STATUS = ("var/lib/dpkg/status", b"Package: x\n")
 
 
-def layered(tmp_path: Path, dockerfile: list[str], *layers: bytes, **settings: object) -> Seen:
-    """Return an image of a base and these layers, as this Dockerfile has made it."""
+def layered(
+    tmp_path: Path, dockerfile: list[str], *layers: bytes, text: str = "", **settings: object
+) -> Seen:
+    """Return an image of a base and these layers, as this Dockerfile has made it.
+
+    Its text is given where it is not what the image's history tells.
+    """
     stack = [tar(("etc/base", b"1")), *layers]
     history = ["/bin/sh -c #(nop) ADD file:1 in / ", 'CMD ["bash"]', *dockerfile]
     told = config(stack, history)
@@ -782,7 +814,7 @@ def layered(tmp_path: Path, dockerfile: list[str], *layers: bytes, **settings: o
         for one in history
     ]
     told["config"] = settings
-    text = "FROM a\n" + "\n".join(dockerfile) + "\n"
+    text = text or "FROM a\n" + "\n".join(dockerfile) + "\n"
     folder = put(tmp_path / "w", {"Dockerfile": text, "setup.sh": ""})
     return seen_of(folder, tmp_path, image=legacy(stack, told))
 
@@ -795,6 +827,26 @@ def test_an_index_that_one_run_makes_for_another_is_a_fault(tmp_path):
     assert FAILS is found.verdict
     assert (1, 0) == (found.values["updates_apart"], found.values["removed_later_bytes"])
     assert [4, 2] == [line.number for line in found.lines]
+
+
+def test_heredocs_are_runs_with_lines_of_their_own(tmp_path):
+    """The history has their commands in place of them."""
+    text = (
+        "FROM a\nRUN <<EOF\napt-get update\nEOF\nCOPY <<EOF /setup.sh\n#!/bin/sh\nEOF\n"
+        "RUN <<EOF\napt-get install -y x\n/setup.sh\nEOF\n"
+    )
+    history = [
+        "RUN /bin/sh -c apt-get update\n # buildkit",
+        "COPY <<EOF /setup.sh # buildkit",
+        "RUN /bin/sh -c apt-get install -y x\n/setup.sh\n # buildkit",
+    ]
+    layers = [tar(LISTS), tar(("setup.sh", b"#!/bin/sh\n")), tar(STATUS)]
+    found = context_checks.separate_runs(layered(tmp_path, history, *layers, text=text))
+
+    assert FAILS is found.verdict
+    assert (1, 1) == (found.values["updates_apart"], found.values["scripts_left"])
+    assert [8, 2, 5] == [line.number for line in found.lines]
+    assert "line 2 (RUN <<EOF (apt-get update))" in found.places[0]
 
 
 def test_one_run_that_does_both_is_none(tmp_path):

@@ -14,6 +14,7 @@ from proving.audit import audit as auditing
 from proving.audit import builds
 from proving.audit.audit import Options
 from proving.audit.context import Building
+from proving.audit.dockerfile import Dockerfile
 from proving.audit.subject import Subject
 from proving.claims import Verdict
 from proving.errors import BuildError, CouldNotMeasure
@@ -237,3 +238,17 @@ def test_a_folder_that_cannot_be_built_asks_no_engine(web):
         audited(web)
 
     assert [] == MADE
+
+
+REFUSED = "failed to create LLB definition: dockerfile parse error line {}: unknown instruction: X"
+
+
+@pytest.mark.parametrize(("line", "is_told"), [(2, False), (3, True), (4, True), (5, False)])
+def test_a_builder_that_knows_no_here_documents_is_told_from_a_mistake(line, is_told):
+    """It takes their lines for instructions, and names the first of them."""
+    found = Dockerfile("FROM a\nRUN <<EOF\nmake\nEOF\nFRUN make\n")
+    told = builds.unknown_heredoc(found, REFUSED.format(line))
+
+    assert is_told == told.startswith(f"Line {line} is of the here-document that line 2 begins")
+    assert is_told == ("Docker 23 or newer" in told)
+    assert "" == builds.unknown_heredoc(found, "")

@@ -127,6 +127,44 @@ RUN --mount=type=cache,target=/a,sharing=locked \\
     assert expected == commands(dockerfile)
 
 
+def test_a_here_document_is_the_command_that_it_makes():
+    """As BuildKit runs it: by the shell, as a file of its own, or left to the shell."""
+    dockerfile = """\
+FROM base
+RUN <<EOF
+apt-get update
+# for the record
+apt-get install -y \\
+  nginx
+EOF
+RUN <<'EOF'
+RUN not me
+EOF
+RUN --mount=type=cache,target=/c <<-PY
+\t#!/usr/bin/env python3
+\tprint("hello")
+\tPY
+RUN cat <<A > /a && cat <<B > /b
+one
+A
+two
+B
+COPY <<EOF /etc/motd
+RUN not me either
+EOF
+RUN true
+"""
+    expected = {
+        "apt-get update # for the record apt-get install -y \\ nginx",
+        "RUN not me",
+        "/dev/pipes/PY",
+        "cat <<A > /a && cat <<B > /b one A two B",
+        "true",
+    }
+
+    assert expected == commands(dockerfile)
+
+
 def test_the_exec_form_is_its_words():
     """Records tell them with blanks between; what only looks like a list is for the shell."""
     dockerfile = 'RUN ["pip", "install", "flask"]\nRUN ["/bin/sh", "-c", "ls"]\nRUN [ -f /etc/x ]\n'

@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import leftovers, system
+from . import instructions, leftovers, system
+from .instructions import Instruction, exec_form
 from .paths import STATE
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ _COMMAND = re.compile(
     r'(?:mount .+?|cached mount .+?) from exec (?:/bin/sh -c )?(.*?)(?: with id "[^"]*")?',
     re.DOTALL,
 )
-_RUN = re.compile(r"^[ \t]*RUN[ \t]+(?:--\S+[ \t]+)*(.+)$", re.MULTILINE | re.IGNORECASE)
-_SHELL = re.compile(r"^[ \t]*SHELL[ \t]+(\[.+\])[ \t]*$", re.MULTILINE | re.IGNORECASE)
 _TYPED = (1, 42)
 """The first API that lists the build cache without weighing everything else."""
 
@@ -113,9 +112,9 @@ def commands(dockerfile: str) -> frozenset[str]:
 
     With SHELL instructions there are more: each command also as every of these shells would run it.
     """
-    joined = re.sub(r"\\[ \t]*\n(?:[ \t]*(?:#.*)?\n)*", " ", dockerfile)
-    told = [_exec_form(match[1]) or match[1] for match in _RUN.finditer(joined)]
-    shells = [_exec_form(match[1]) or "" for match in _SHELL.finditer(joined)]
+    found = list(instructions.read(dockerfile))
+    told = [_command(one) for one in found if one.word == "RUN"]
+    shells = [" ".join(exec_form(one.arguments) or ()) for one in found if one.word == "SHELL"]
     return frozenset(
         _plain(f"{shell} {command}").removeprefix("/bin/sh -c ")
         for shell in ("", *shells)
@@ -123,13 +122,17 @@ def commands(dockerfile: str) -> frozenset[str]:
     )
 
 
-def _exec_form(text: str) -> str | None:
-    """Return the words of an instruction in exec form, a list in JSON, or None of another one."""
-    try:
-        words = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return " ".join(str(word) for word in words) if isinstance(words, list) else None
+def _command(run: Instruction) -> str:
+    """Return what BuildKit has a shell run.
+
+    A here-document that is the whole command is run, as a file of its own where its first line
+    names a program; others are left to the shell.
+    """
+    if (script := run.script) is None:
+        words = exec_form(run.arguments)
+        line = run.arguments if words is None else " ".join(words)
+        return "\n".join((line, *(f"{one.content}{one.name}" for one in run.heredocs)))
+    return f"/dev/pipes/{script.name}" if script.content.startswith("#!") else script.content
 
 
 def _plain(command: str) -> str:

@@ -7,6 +7,7 @@ that its builds have left in the engine's build cache.
 from __future__ import annotations
 
 import io
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import bases
-from ..errors import CouldNotMeasure
+from ..errors import BuildError, CouldNotMeasure
 from . import context as contexts
 from . import subject as subjects
 from .context import Building, Context, Copied
+from .dockerfile import Dockerfile
 from .reader import ImageRead, Limits
 from .subject import Subject
 from .text import printable
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from .audit import Progress
 
 _SALT_SIGNS = 64
+_REFUSED_LINE = re.compile(r"dockerfile parse error (?:on )?line (\d+): unknown instruction", re.I)
+_SYNTAX = "# syntax=docker/dockerfile:1"
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,12 @@ class Work:
         image.takes_packages_from_kit = False  # it has those of the guide's own images alone
         self.tags.append(str(image.tag))
         with progress.task(what):
-            image.build()
+            try:
+                image.build()
+            except BuildError as error:
+                told = unknown_heredoc(self.context.dockerfile, error.progress)
+                error.args = (f"{error}\n{told}".rstrip(),)
+                raise
         self._first = self._first or image
         return image
 
@@ -163,6 +172,20 @@ class Work:
                 f"The image cannot be kept as {printable(name)}: "
                 f"{printable(error.explanation or str(error))}. Name it like my/web:audited."
             ) from error
+
+
+def unknown_heredoc(dockerfile: Dockerfile, progress: str) -> str:
+    """Return what to do where a builder took a here-document's line for an instruction, or none."""
+    match = _REFUSED_LINE.search(progress)
+    at = int(match[1]) if match else 0
+    for one in dockerfile.instructions:
+        if one.heredocs and one.line < at <= one.last_line:
+            return (
+                f"Line {at} is of the here-document that line {one.line} begins, and this builder "
+                f"knows none. Begin the Dockerfile with the line `{_SYNTAX}`, where the engine "
+                "reaches a registry, or build it by Docker 23 or newer."
+            )
+    return ""
 
 
 @contextmanager

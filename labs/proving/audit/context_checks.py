@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,12 @@ from ..archive import Changeset
 from ..claims import Value, Verdict, humanize
 from ..errors import BuildError, CouldNotMeasure
 from ..image import Step
+from ..instructions import Instruction
 from ..layers import instruction as instruction_of
-from . import junk, secrets
+from . import junk, secrets, shell
 from .catalogue import CHECKS
 from .context import Context, Copied, File
-from .dockerfile import UNKNOWN, Instruction, Stage, Taken
+from .dockerfile import UNKNOWN, Stage, Taken
 from .findings import Finding, Line
 from .reader import ImageRead
 from .text import printable
@@ -71,8 +71,6 @@ _DATABASES = frozenset(
 )
 _STEP_NAME = re.compile(r"\[(?:(?P<stage>[\w.-]+) )?\s*(?P<number>\d+)/\d+\] (?P<word>[A-Z]+)")
 _ON_PATH = re.compile(r"(?:usr/)?(?:local/)?s?bin/[^/]+")
-_CHAIN = re.compile(r"&&|\|\||[;|\n]")
-_SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "source", "."))
 
 
 def _finding(
@@ -303,8 +301,7 @@ def _programs(seen: Seen) -> set[str]:
     return {
         posixpath.basename(program)
         for one in seen.runs
-        for line in _CHAIN.split(one.arguments)
-        for program in _program_of(line)
+        for program in shell.programs(shell.text_of(one))
     }
 
 
@@ -327,7 +324,7 @@ class _Again:
 
         Its layer tells, where the image has it, or else its command.
         """
-        text = self.instruction.text if self.instruction else self.step.name
+        text = shell.text_of(self.instruction) if self.instruction else self.step.name
         if self.instruction is not None and self.instruction.word != "RUN":
             return False
         if "] RUN " not in self.step.name:
@@ -480,7 +477,7 @@ def needless(seen: Seen) -> dict[str, _Needless]:
     What an instruction names itself is meant, and so is what a command of the build works with. A
     private file is one by its content.
     """
-    commands = " ; ".join(one.text for one in seen.runs)
+    commands = " ; ".join(shell.text_of(one) for one in seen.runs)
     found: dict[str, _Needless] = {}
     for file in seen.used:
         told = junk.kind_of(file.path)
@@ -665,13 +662,13 @@ def _scripts_left(seen: Seen, layers: _Layers) -> Iterator[tuple[Instruction, In
             ):
                 brought[scripts[0]] = one
         elif one.word == "RUN":
-            for path in _run_by(one.arguments, brought):
+            for path in _run_by(shell.text_of(one), brought):
                 yield brought.pop(path), one
 
 
 def _run_by(command: str, paths: Iterable[str]) -> list[str]:
     """Return which of some scripts a command line runs, by itself or through a shell."""
-    programs = {path for line in _CHAIN.split(command) for path in _program_of(line)}
+    programs = shell.programs(command)
     return [
         path
         for path in paths
@@ -683,18 +680,3 @@ def _run_by(command: str, paths: Iterable[str]) -> list[str]:
 def _ends(path: str, told: str) -> bool:
     relative = posixpath.normpath(told)
     return "." in relative and (path == relative or path.endswith(f"/{relative}"))
-
-
-def _program_of(line: str) -> list[str]:
-    """Return the program of one command, and the script that it is a shell for."""
-    try:
-        words = shlex.split(line.strip(" ()"))
-    except ValueError:
-        words = line.split()
-    while words and re.fullmatch(r"\w+=.*", words[0]):
-        del words[0]
-    if not words:
-        return []
-    if posixpath.basename(words[0]) not in _SHELLS:
-        return [words[0]]
-    return [word for word in words[1:] if not word.startswith("-")][:1]

@@ -1,12 +1,11 @@
-"""A Dockerfile as facts: its instructions with their lines, its stages, and what they copy.
+"""A Dockerfile as facts: its stages with their instructions, and what they copy.
 
-The syntax is that of Docker's "Dockerfile reference". Nothing is judged by it alone: it says which
-line a step of a build, or a layer of an image, comes from.
+Nothing is judged by it alone: it says which line a step of a build, or a layer of an image, comes
+from.
 """
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,11 +13,10 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import islice
 
+from .. import instructions
 from ..errors import CouldNotMeasure
+from ..instructions import Instruction, is_heredoc
 
-_ESCAPE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*", re.IGNORECASE)
-_DIRECTIVE = re.compile(r"#\s*[a-z]+\s*=", re.IGNORECASE)
-_HEREDOC = re.compile(r"<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_]*)\2")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:[-+])([^}]*))?\}|(\w+))")
 _LAYERED = ("RUN", "COPY", "ADD", "WORKDIR")
 MOST_INSTRUCTIONS = 2000
@@ -27,56 +25,6 @@ LONGEST_SOURCE = 4096
 """No path is longer (Linux's PATH_MAX)."""
 UNKNOWN = "**"
 """What stands for a source that is only known when it is built: any file may be it."""
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """An instruction: its word in capitals, the rest as one line, and the line it begins in."""
-
-    word: str
-    text: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.word} {self.text}"
-
-    @property
-    def flags(self) -> tuple[tuple[str, str], ...]:
-        """The options before its arguments: `--from=build` is `("from", "build")`."""
-        return tuple(
-            (name.lower(), value)
-            for name, _, value in (word[2:].partition("=") for word in _leading_flags(self.text))
-        )
-
-    @property
-    def arguments(self) -> str:
-        """What follows its options."""
-        rest = self.text
-        for word in _leading_flags(self.text):
-            rest = rest.lstrip()[len(word) :]
-        return rest.strip()
-
-    @property
-    def words(self) -> list[str]:
-        """Its arguments one by one, in either form."""
-        rest = self.arguments
-        if rest.startswith("["):
-            try:
-                listed = json.loads(rest)
-            except (ValueError, RecursionError):
-                return rest.split()
-            if isinstance(listed, list):
-                return [str(word) for word in listed]
-        return rest.split()
-
-
-def _leading_flags(text: str) -> list[str]:
-    flags = []
-    for word in text.split():
-        if not word.startswith("--"):
-            break
-        flags.append(word)
-    return flags
 
 
 @dataclass(frozen=True)
@@ -146,7 +94,7 @@ class Dockerfile:
 
     def __init__(self, text: str, arguments: Mapping[str, str] | None = None) -> None:
         self._arguments = dict(arguments or {})
-        self.instructions = list(islice(_instructions(text), MOST_INSTRUCTIONS + 1))
+        self.instructions = list(islice(instructions.read(text), MOST_INSTRUCTIONS + 1))
         if len(self.instructions) > MOST_INSTRUCTIONS:
             raise CouldNotMeasure(
                 f"The Dockerfile has more than {MOST_INSTRUCTIONS} instructions: shorten it."
@@ -229,7 +177,7 @@ class Dockerfile:
 
 def _sources(words: Sequence[str], values: Mapping[str, str]) -> Iterator[str]:
     for word in words:
-        if "://" in word or word.startswith(("git@", "<<")):
+        if "://" in word or word.startswith("git@") or is_heredoc(word):
             continue
         told = expanded(word.strip("'\""), values)
         yield UNKNOWN if "$" in told or len(told) > LONGEST_SOURCE else _clean(told)
@@ -273,50 +221,3 @@ def expanded(text: str, values: Mapping[str, str]) -> str:
         return text
     told = _VARIABLE.sub(value, text)
     return told if len(told) <= LONGEST_SOURCE else text
-
-
-def _instructions(text: str) -> Iterator[Instruction]:
-    lines = text.removeprefix("\ufeff").splitlines()
-    escape = _escape_of(lines)
-    at = 0
-    while at < len(lines):
-        start = at
-        joined, at = _joined(lines, at, escape)
-        word, rest = [*joined.split(None, 1), "", ""][:2]
-        if word:
-            for match in _HEREDOC.finditer(rest) if word.upper() in ("RUN", "COPY", "ADD") else ():
-                at = _after_heredoc(lines, at, match[3], indented=bool(match[1]))
-            yield Instruction(word.upper(), " ".join(rest.split()), start + 1)
-
-
-def _escape_of(lines: Sequence[str]) -> str:
-    for line in lines:
-        if match := _ESCAPE.fullmatch(line.strip()):
-            return match[1]
-        if not _DIRECTIVE.match(line.strip()):
-            break
-    return "\\"
-
-
-def _joined(lines: Sequence[str], at: int, escape: str) -> tuple[str, int]:
-    """Return an instruction's lines as one, and where the next begins; a comment is none."""
-    told: list[str] = []
-    while at < len(lines):
-        line = lines[at].strip()
-        at += 1
-        if line.startswith("#") or (told and not line):
-            if told:
-                continue
-            return "", at
-        if not line.endswith(escape):
-            told.append(line)
-            break
-        told.append(line.removesuffix(escape))
-    return " ".join(told), at
-
-
-def _after_heredoc(lines: Sequence[str], at: int, word: str, *, indented: bool) -> int:
-    for number in range(at, len(lines)):
-        if (lines[number].lstrip("\t") if indented else lines[number]) == word:
-            return number + 1
-    return at
