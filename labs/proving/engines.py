@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -46,7 +45,7 @@ from .paths import LABS
 from .progress import Progress
 from .recorded import Record
 from .recorded_engines import ChapterThere, ClaimThere, RecordedEngine
-from .system import ending_with_parent, last_lines, say
+from .system import ending_in_order, last_lines, say
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -521,10 +520,6 @@ def _tell(trials: Sequence[Trial]) -> None:
     sys.stdout.flush()
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="engines", description="Prove the labs on other engines.")
     names = "|".join(ENGINES)
@@ -543,10 +538,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prove the claims on the engines that the command line names; return the exit status."""
     options = _options(arguments)
     os.environ[cluster.SOURCE_VARIABLE] = cluster.NONE  # for the labs' processes, too
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _interrupt)
     try:
-        with ending_with_parent():
+        with ending_in_order():
             chosen, words = choose(options.words)
             keep = _recorder() if options.record else _keep_nothing
             outer = engine.find()

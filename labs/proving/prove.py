@@ -11,7 +11,6 @@ import argparse
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -20,7 +19,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from . import claims, cluster, engine, lanes, leftovers, readme, recorded
@@ -29,7 +27,7 @@ from .errors import ProvingError
 from .lab import RUN_VARIABLE, TEETH_VARIABLE
 from .paths import LABS, ROOT
 from .show import figure_text
-from .system import ending_with_parent, say
+from .system import ending_in_order, say
 
 REPORTS = ROOT / "reports"
 
@@ -396,11 +394,10 @@ def _common_environment(proofs: Sequence[Proof]) -> dict[str, Any]:
 _interrupted = threading.Event()
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+def _note_interrupt() -> None:
     _interrupted.set()
     # how the tasks end that the interrupt has left behind is no news
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    raise KeyboardInterrupt
 
 
 def _stop_if_interrupted() -> None:
@@ -450,20 +447,17 @@ def in_order(run: Callable[[], int]) -> int:
 
     Returns the exit status: 1 where any failed, 2 for an error, 130 for a Ctrl-C.
     """
-    before = {one: signal.signal(one, _interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with ending_with_parent():
+    with ending_in_order(note=_note_interrupt):
+        try:
             return min(run(), 1)
-    except ProvingError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped; nothing is left on the engine.", file=sys.stderr)
-        return 130
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-        _interrupted.clear()
+        except ProvingError as error:
+            print(f"\n{error}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("\nStopped; nothing is left on the engine.", file=sys.stderr)
+            return 130
+        finally:
+            _interrupted.clear()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import FrameType
 
 from .errors import EngineError
 
@@ -54,6 +55,39 @@ def ending_with_parent() -> Iterator[None]:
         yield
     finally:
         over.set()
+
+
+@contextmanager
+def ending_in_order(
+    *, hang_up: bool = False, once: bool = False, note: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Have whatever ends this process end a block as Ctrl-C does, by a KeyboardInterrupt.
+
+    That is a signal to interrupt or to terminate, the end of the process that started this one,
+    and with `hang_up` a terminal that closes, unless that is ignored already, as `nohup` has it.
+    With `once` only the first of these counts, so that none of them cuts the clearing up short.
+    `note` is called at each that counts. Afterwards the handlers of before are there again.
+    """
+    is_over = False
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal is_over
+        if once and is_over:
+            return
+        is_over = True
+        note()
+        raise KeyboardInterrupt
+
+    endings = [signal.SIGINT, signal.SIGTERM]
+    if hang_up and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        endings.append(signal.SIGHUP)
+    before = {one: signal.signal(one, interrupt) for one in endings}
+    try:
+        with ending_with_parent():
+            yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def elevation() -> list[str] | None:

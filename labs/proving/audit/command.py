@@ -10,18 +10,16 @@ import argparse
 import os
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 from ..claims import Verdict
 from ..errors import ProvingError
-from ..system import ending_with_parent
+from ..system import ending_in_order
 from . import compare, formats, html
 from .audit import CONTEXT, RUN, Options, audit
 from .bars import Bars
@@ -147,25 +145,18 @@ class _Ended:
 def _in_order() -> Iterator[_Ended]:
     """Have whatever ends the block end in a sentence, and leave nothing."""
     ended = _Ended()
-    before = {one: signal.signal(one, _interrupt) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with ending_with_parent():
+    with ending_in_order():
+        try:
             yield ended
-    except ProvingError as error:
-        _say(str(error))
-    except KeyboardInterrupt:
-        _say("Stopped; nothing is left on the engine.")
-        ended.status = INTERRUPTED
-    except Exception as error:
-        # A traceback quotes what it was about, and that may be an image's own words.
-        _say(f"The audit itself has failed, by a fault of its own: {type(error).__name__}: {error}")
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+        except ProvingError as error:
+            _say(str(error))
+        except KeyboardInterrupt:
+            _say("Stopped; nothing is left on the engine.")
+            ended.status = INTERRUPTED
+        except Exception as error:
+            # A traceback quotes what it was about, and that may be an image's own words.
+            told = f"{type(error).__name__}: {error}"
+            _say(f"The audit itself has failed, by a fault of its own: {told}")
 
 
 def _say(text: str) -> None:

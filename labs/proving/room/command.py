@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 import psutil
 
@@ -21,7 +20,7 @@ from .. import engine, prepare
 from ..engine import Engine
 from ..errors import EngineError, ProvingError
 from ..paths import LABS
-from ..system import agreed, ending_with_parent, print_anything, say
+from ..system import agreed, ending_in_order, print_anything, say
 from . import codes, ground, image, proxy, settings
 from .settings import SECRET_VARIABLE, Settings, host_of, secret_of_environment
 
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     print_anything()
     try:
-        with _in_order():
+        with ending_in_order(hang_up=True, once=True):
             return _do(options)
     except ProvingError as error:
         say(str(error))
@@ -43,35 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("\nInterrupted.")
         return 128 + signal.SIGINT
     return 1
-
-
-@contextmanager
-def _in_order() -> Iterator[None]:
-    """Have a terminal that closes, or whatever else ends the block, end it as Ctrl-C does.
-
-    Only the first of these counts, so that none of them cuts the closing of a room short.
-    Where a hang-up is ignored already, as `nohup` has it, it stays so.
-    """
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
-    endings = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {one: signal.getsignal(one) for one in endings}
-    over = False
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal over
-        if not over:
-            over = True
-            raise KeyboardInterrupt
-
-    for one, handler in before.items():
-        if one == signal.SIGINT or handler is not signal.SIG_IGN:
-            signal.signal(one, interrupt)
-    try:
-        with ending_with_parent():
-            yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
