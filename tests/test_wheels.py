@@ -120,3 +120,17 @@ def test_projects_are_named_as_an_index_names_them(pip, requirements):
 
     assert "a-b-c-d" == wheels.normalised("A.b__C-_.d")
     assert ["markup-safe", "flask"] == [name for name, _ in wheels.by_project(folder)]
+
+
+def test_options_for_another_machine_name_its_python_and_every_glibc():
+    """Both forms of the platform's name, and no wheel that would have to be built."""
+    told = wheels.options_for("3.12", "arm64", range(17, 19))
+
+    assert [
+        "--only-binary=:all:",
+        "--implementation=cp",
+        "--python-version=3.12",
+        "--platform=manylinux_2_17_aarch64",
+        "--platform=manylinux_2_18_aarch64",
+        "--platform=manylinux2014_aarch64",
+    ] == told

@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from . import system
@@ -26,7 +26,11 @@ SUMS = "SHA256SUMS"
 GLIBC_MINORS = range(17, 37)
 """The versions 2.x of glibc whose wheels run on the PYTHON base: PEP 599 to Debian 12's."""
 
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7l"}
+"""The names of architectures in wheels' names, by their OCI names."""
+
+ONLY_WHEELS = "--only-binary=:all:"
+"""The option by which pip takes no sources: those it would have to build."""
 
 
 def ready(requirements: Path, architecture: str, tell: Say = say) -> Path:
@@ -70,15 +74,23 @@ def python_version() -> str:
     return match[1]
 
 
-def _options(architecture: str) -> list[str]:
-    machine = _MACHINES.get(architecture, architecture)
-    platforms = [f"manylinux_2_{minor}_{machine}" for minor in GLIBC_MINORS]
+def options_for(python: str, architecture: str, glibc_minors: Iterable[int]) -> list[str]:
+    """Return the options by which pip takes wheels for another machine, which runs Linux.
+
+    It has this version of CPython, and one of these versions 2.x of glibc.
+    """
+    machine = MACHINES.get(architecture, architecture)
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in glibc_minors]
     return [
-        "--only-binary=:all:",
+        ONLY_WHEELS,
         "--implementation=cp",
-        f"--python-version={python_version()}",
+        f"--python-version={python}",
         *(f"--platform={platform}" for platform in (*platforms, f"manylinux2014_{machine}")),
     ]
+
+
+def _options(architecture: str) -> list[str]:
+    return options_for(python_version(), architecture, GLIBC_MINORS)
 
 
 def _name(requirements: str, options: list[str]) -> str:

@@ -44,7 +44,6 @@ ARCHITECTURES = ("amd64", "arm64")
 _GLIBC_MINORS = range(17, 29)
 """The versions 2.x of glibc whose wheels are taken: to that of Debian 10 and RHEL 8."""
 
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _COMPRESSION = 5
 
 
@@ -298,15 +297,8 @@ def _wheels(kit: Kit, _engine: Engine) -> None:
 
 def _platform(python: str, architecture: str | None) -> list[str]:
     if architecture is None:
-        return ["--only-binary=:all:"]
-    machine = _MACHINES[architecture]
-    names = [f"manylinux_2_{minor}_{machine}" for minor in _GLIBC_MINORS]
-    return [
-        "--only-binary=:all:",
-        "--implementation=cp",
-        f"--python-version={python}",
-        *(f"--platform={name}" for name in (*names, f"manylinux2014_{machine}")),
-    ]
+        return [wheels.ONLY_WHEELS]
+    return wheels.options_for(python, architecture, _GLIBC_MINORS)
 
 
 def _download(kit: Kit, options: list[str], interpreter: str | None) -> str:
@@ -335,7 +327,7 @@ def _download(kit: Kit, options: list[str], interpreter: str | None) -> str:
 def _architecture_of(wheel: str) -> str:
     platform = wheel.removesuffix(".whl").rpartition("-")[2]
     return next(
-        (name for name, machine in _MACHINES.items() if platform.endswith((machine, name))), ANY
+        (name for name in ARCHITECTURES if platform.endswith((wheels.MACHINES[name], name))), ANY
     )
 
 
