@@ -23,7 +23,7 @@ from proving.audit.dockerfile import UNKNOWN, Dockerfile, expanded
 from proving.audit.reader import read
 from proving.claims import Verdict
 from proving.errors import CouldNotMeasure
-from proving.image import Step
+from proving.image import Step, parse_steps
 
 HOLDS, FAILS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD
 UNKNOWN_VERDICT, FOREIGN = Verdict.COULD_NOT_BE_MEASURED, Verdict.NOT_APPLICABLE
@@ -690,6 +690,25 @@ def test_an_installation_in_a_heredoc_is_one_where_a_shell_reads_it(tmp_path, ru
     assert (FAILS if installs else HOLDS) is found.verdict
     assert 4 == found.values["steps_run_again"]
     assert ([3, 2] if installs else []) == [line.number for line in found.lines]
+
+
+@pytest.mark.parametrize(
+    ("recording", "cached"), [("build-heredoc.txt", False), ("build-heredoc-cached.txt", True)]
+)
+def test_the_steps_of_heredocs_are_read_as_an_engine_tells_them(
+    tmp_path, answer, recording, cached
+):
+    """Each is one step, with the line of its instruction; what it is made of is none."""
+    text = answer("heredoc.Dockerfile")
+    seen = seen_of(put(tmp_path / "w", {"Dockerfile": text, "hello.txt": ""}), tmp_path)
+    steps = [one for one in parse_steps(answer(f"docker-26.1/{recording}")) if not one.is_base]
+    found = {step.name: one for step in steps if (one := seen.instruction(step))}
+
+    assert 8 == len(found)
+    assert {cached} == {step.cached for step in steps}
+    for name, one in found.items():
+        assert name.endswith(f"] {one}")
+        assert text.splitlines()[one.line - 1] == f"{one.word} {one.text}"
 
 
 def test_a_step_of_a_stage_has_the_line_of_its_instruction(tmp_path):

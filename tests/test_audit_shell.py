@@ -17,6 +17,7 @@ from proving.audit import shell
         ("RUN <<EOF\n#!/bin/bash -e\nmake\nEOF", "make"),
         ("RUN <<EOF\n#!/usr/bin/env -S bash -e\nmake\nEOF", "make"),
         ("RUN <<EOF\n#!/usr/bin/env python3\nprint()\nEOF", ""),
+        ("RUN <<-EOF\n\t#!/usr/bin/python3\n\tmake\n\tEOF", "make"),
         ("RUN <<EOF bash -euo pipefail\nmake\nEOF", "<<EOF bash -euo pipefail ; make"),
         ("RUN cat <<EOF > /x.sh\napt-get install x\nEOF", "cat <<EOF > /x.sh"),
         ("RUN sh /x.sh <<EOF\nanswer\nEOF", "sh /x.sh <<EOF"),

@@ -240,6 +240,23 @@ def test_a_folder_that_cannot_be_built_asks_no_engine(web):
     assert [] == MADE
 
 
+def test_a_builder_that_knows_no_here_documents_says_so_in_its_way(web, answer, monkeypatch):
+    """As Docker 20.10 has refused that Dockerfile: what to do follows what it says."""
+    refused = answer("docker-20.10/build-heredoc-refused.txt")
+    text = answer("heredoc.Dockerfile").replace("debian:13-slim", "a")  # no base of the guide's
+    (web / "Dockerfile").write_text(text)
+
+    def build(_image: StandInImage) -> StandInImage:
+        raise BuildError("Dockerfile does not build.", progress=refused)
+
+    monkeypatch.setattr(StandInImage, "build", build)
+    with pytest.raises(BuildError) as raised:
+        audited(web)
+
+    assert "Line 6 is of the here-document that line 5 begins" in str(raised.value)
+    assert "unknown instruction: ECHO" in raised.value.progress
+
+
 REFUSED = "failed to create LLB definition: dockerfile parse error line {}: unknown instruction: X"
 
 

@@ -140,7 +140,11 @@ EOF
 RUN <<'EOF'
 RUN not me
 EOF
-RUN --mount=type=cache,target=/c <<-PY
+RUN --mount=type=cache,target=/c <<PY
+#!/usr/bin/env python3
+print("hello")
+PY
+RUN <<-PY
 \t#!/usr/bin/env python3
 \tprint("hello")
 \tPY
@@ -158,11 +162,19 @@ RUN true
         "apt-get update # for the record apt-get install -y \\ nginx",
         "RUN not me",
         "/dev/pipes/PY",
+        '#!/usr/bin/env python3 print("hello")',
         "cat <<A > /a && cat <<B > /b one A two B",
         "true",
     }
 
     assert expected == commands(dockerfile)
+
+
+def test_the_commands_of_here_documents_are_those_of_an_engines_records(answer):
+    """As Docker 26.1 has told them of that Dockerfile's build."""
+    told = [Record("", (), "", one, False, 0) for one in answer("docker-26.1/heredoc-records.json")]
+
+    assert commands(answer("heredoc.Dockerfile")) == {one.command for one in told if one.command}
 
 
 def test_the_exec_form_is_its_words():

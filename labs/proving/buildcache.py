@@ -132,7 +132,7 @@ def _command(run: Instruction) -> str:
         words = exec_form(run.arguments)
         line = run.arguments if words is None else " ".join(words)
         return "\n".join((line, *(f"{one.content}{one.name}" for one in run.heredocs)))
-    return f"/dev/pipes/{script.name}" if script.content.startswith("#!") else script.content
+    return f"/dev/pipes/{script.name}" if script.is_program else script.content
 
 
 def _plain(command: str) -> str:

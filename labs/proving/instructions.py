@@ -27,11 +27,13 @@ _DOCUMENTED = ("RUN", "COPY", "ADD")
 class Heredoc:
     """A here-document of an instruction: the word that ends it, and its lines.
 
-    With `<<-` they have no tabs at their beginnings.
+    With `<<-` they have no tabs at their beginnings. One that `is_program` names in its first line
+    the program that it is for; to BuildKit, a tab before that makes it a comment.
     """
 
     name: str
     content: str
+    is_program: bool = False
 
 
 @dataclass(frozen=True)
@@ -168,9 +170,10 @@ def _documents(word: str, rest: str, ends: _Ends, at: int) -> tuple[tuple[Heredo
         if end is None or not name:
             break
         lines = ends.lines[at:end]
+        is_program = bool(lines) and lines[0].startswith("#!")
         if match[1]:
             lines = [line.lstrip("\t") for line in lines]
-        found.append(Heredoc(name, "".join(f"{line}\n" for line in lines)))
+        found.append(Heredoc(name, "".join(f"{line}\n" for line in lines), is_program))
         at = end + 1
     return tuple(found), at
 

@@ -37,7 +37,7 @@ def _line_of(document: Heredoc) -> str:
 
 
 def _is_of_shell(script: Heredoc) -> bool:
-    shebang = _SHEBANG.match(script.content)
+    shebang = _SHEBANG.match(script.content) if script.is_program else None
     return shebang is None or posixpath.basename(shebang[1]) in _SHELLS
 
 
