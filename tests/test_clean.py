@@ -78,6 +78,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api) -> Callab
         return lambda *_: api.happened.append(what) or count
 
     monkeypatch.setattr(clean.kit_packages, "remove", note("kit", 1))
+    monkeypatch.setattr(clean.kit_packages, "images", lambda _client: [])
     monkeypatch.setattr(clean.leftovers, "remove", note("runs", 3))
     monkeypatch.setattr(clean.leftovers, "remove_bases", note("bases", 2))
     monkeypatch.setattr(clean.private, "erase", note("private", 0))

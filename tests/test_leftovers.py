@@ -108,6 +108,20 @@ def test_only_an_image_without_a_name_is_removed_by_its_id():
     assert [False] == images.forced
 
 
+def test_packages_of_other_checkouts_are_no_bases():
+    """A room may have no others; only those that are named go with the bases."""
+    images = Images([])
+    tags = ["proving-ground/slim:1", "proving-ground/packages:theirs-1", "proving-ground/room:1"]
+    images.images = lambda **_: [{"Id": "1", "RepoTags": [tag]} for tag in tags]
+
+    assert 3 == leftovers.remove_bases(client_of(images), ["proving-ground/packages:ours-1"])
+    assert [
+        "proving-ground/slim:1",
+        "proving-ground/room:1",
+        "proving-ground/packages:ours-1",
+    ] == images.removed
+
+
 def test_what_the_classic_builder_leaves_is_removed_one_after_the_other():
     """Stages without a name are told by the label, and each is free when the next one is gone."""
     images = Images([], ["sha256:top", "sha256:below"])

@@ -34,7 +34,8 @@ def main() -> int:
         if found is not None:
             kit_packages.remove(found.docker)
             things = leftovers.remove(found.docker) + cluster.remove_left(lambda: found)
-            bases = leftovers.remove_bases(found.docker)
+            packages = kit_packages.images(found.docker)
+            bases = leftovers.remove_bases(found.docker, packages)
             told = f"{things} things of runs and {bases} bases"
             if found.url != private.url():  # which is erased as a whole
                 dockerfiles = [file for folder in FOLDERS for file in folder.rglob("Dockerfile")]

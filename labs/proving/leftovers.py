@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RUN_LABEL = "proving-ground.run"
 IMAGES_OF_RUNS = "proving-ground-run"
 BASES = "proving-ground"
+PACKAGES = f"{BASES}/packages"
 _NO_NAME = "<none>:<none>"
 IN_USE_SECONDS = 5.0
 """How long what another clean-up is removing is given to be gone."""
@@ -184,6 +185,11 @@ def remove_nameless(client: docker.DockerClient, run: str) -> int:
     return sum(_gone(thing) for thing in _nameless(client, run))
 
 
-def remove_bases(client: docker.DockerClient) -> int:
-    """Remove the bases that were built here; public images that were pulled stay."""
-    return sum(_gone(_Tag(client, tag)) for tag in _tags(client, f"{BASES}/*"))
+def remove_bases(client: docker.DockerClient, of_kits: Iterable[str] = ()) -> int:
+    """Remove the bases that were built here, and these images of kits; return how many are gone.
+
+    Public images that were pulled stay, and so do other images of kits: a base is made again of
+    the same recipe, but the packages of another checkout's kit may be all that a room has.
+    """
+    built = [tag for tag in _tags(client, f"{BASES}/*") if not tag.startswith(f"{PACKAGES}:")]
+    return remove_images(client, (*built, *of_kits))

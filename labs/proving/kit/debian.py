@@ -11,14 +11,14 @@ import hashlib
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import bases, claims, system
+from .. import bases, claims, leftovers, system
 from ..engine import Engine, talking_to
 from ..paths import ROOT, STATE
 from ..system import Say, say
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 DOCKERFILE = Path("apps/package-cache/Dockerfile")
 """The cache's Dockerfile within `labs/images`, which is its build context."""
 
-REPOSITORY = "proving-ground/packages"
+REPOSITORY = leftovers.PACKAGES
 LABEL = "proving-ground.kit"
 """What the kit's own containers carry: to which checkout they belong."""
 
 UNTIL_LABEL, MADE_LABEL = "proving-ground.packages-until", "proving-ground.packages-made"
+OF_LABEL = "proving-ground.packages-of"
+"""What an image with a cache carries: which checkout has filled it."""
 PORT = 3142
 FRESH_SECONDS = 24 * 3600
 """For how long package lists are taken as they are; Debian writes new ones several times a day."""
@@ -114,12 +116,17 @@ def _run(container: Container, command: list[str]) -> str:
 def _commit(cache: Container, wanted: str, until: str) -> str:
     made = datetime.now(UTC)
     tag = f"{wanted}-{made:%Y%m%d%H%M}"
-    labels = {LABEL: "packages", UNTIL_LABEL: until, MADE_LABEL: made.isoformat(timespec="seconds")}
+    labels = {
+        LABEL: "packages",
+        OF_LABEL: name(),
+        UNTIL_LABEL: until,
+        MADE_LABEL: made.isoformat(timespec="seconds"),
+    }
     changes = [f'LABEL {name}="{value}"' for name, value in labels.items()]
     for image in cache.client.images.list(REPOSITORY):  # the lists of yesterday
-        for name in image.tags:
-            if name.startswith(f"{REPOSITORY}:{wanted}-"):
-                cache.client.images.remove(name)
+        for earlier in image.tags:
+            if earlier.startswith(f"{REPOSITORY}:{wanted}-"):
+                cache.client.images.remove(earlier)
     cache.commit(REPOSITORY, tag, changes=[_SERVE, *changes])
     return f"{REPOSITORY}:{tag}"
 
@@ -256,3 +263,28 @@ def remove(client: Any) -> int:
             if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
                 raise
     return gone
+
+
+def images(client: Any) -> list[str]:
+    """Return this checkout's images with a package cache: those that it has filled or taken.
+
+    One from which another checkout runs its cache is that one's too.
+    """
+    taken: set[str] = set()
+    with suppress(KitError):  # a manifest that cannot be read names nothing
+        if (found := sources.taken()) is not None:
+            taken = {one.reference for one in found.entries if one.part == IMAGES}
+    running = client.containers.list(all=True, filters={"label": LABEL}, ignore_removed=True)
+    used = {
+        one.attrs["Config"]["Image"]
+        for one in running
+        if one.labels[LABEL] not in (name(), filling())
+    }
+    return [
+        tag
+        for image in client.images.list(REPOSITORY)
+        for tag in image.tags
+        if tag.startswith(f"{REPOSITORY}:")
+        and tag not in used
+        and (tag in taken or image.labels.get(OF_LABEL) == name())
+    ]
