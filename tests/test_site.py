@@ -10,6 +10,7 @@ from proving import (
     build_timeline,
     claims,
     drawing,
+    kubernetes_image,
     layer_waterfall,
     recorded,
     recorded_engines,
@@ -21,6 +22,7 @@ from proving import (
     stop_timeline,
 )
 from proving.audit.catalogue import CHECKS
+from proving.preflight import catalogue as preflight
 from sphinx.cmd.build import build_main
 
 ROOT = Path(__file__).parents[1]
@@ -523,6 +525,15 @@ def test_numbers_of_claims_are_counted(site, capsys):
     html, _ = site.build(capsys, "{count}`proved` of {count}`claims` in {count}`chapters`")
 
     assert "1 of 2 in 1" in html
+
+
+def test_how_long_a_node_is_built_is_told_in_one_place(site, capsys):
+    """Pages and the preflight's cure take it from the builder itself."""
+    html, _ = site.build(capsys, "in {count}`node-minutes` minutes")
+    cure = preflight.check("cluster").outcome("to-build").cure("", "")
+
+    assert f"in {kubernetes_image.MINUTES} minutes" in html
+    assert f"takes {kubernetes_image.MINUTES} minutes or more" in cure
 
 
 def test_a_step_shows_both_dockerfiles_and_what_changes_elsewhere(site, capsys):

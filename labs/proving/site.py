@@ -51,6 +51,7 @@ from . import (
     claims,
     common_parent,
     drawing,
+    kubernetes_image,
     layer_waterfall,
     leak_matrix,
     pod_moments,
@@ -116,6 +117,7 @@ FIGURES: dict[str, Draw] = {
 _SHOWING = (
     claims,
     drawing,
+    kubernetes_image,
     recorded,
     recorded_engines,
     release_timeline,
@@ -276,7 +278,10 @@ class LabRole(ReferenceRole):
 
 
 class CountRole(SphinxRole):
-    """How many `claims` there are, how many are `proved`, in how many `chapters`."""
+    """How many `claims` there are, how many are `proved`, in how many `chapters`.
+
+    `node-minutes` is how many minutes a cluster's node takes to be built.
+    """
 
     def run(self) -> tuple[list[Node], list[system_message]]:
         """Return the number as text."""
@@ -286,6 +291,7 @@ class CountRole(SphinxRole):
             "claims": len(results.claims),
             "proved": len(holding),
             "chapters": len({claim.chapter for claim in results.claims.values()}),
+            "node-minutes": kubernetes_image.MINUTES,
         }
         if self.text not in counts:
             told = "Nothing counts %r; there are %s."

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from ..kubernetes_image import MINUTES
+
 VERSION = 1
 """Of the catalogue, as a code carries it; up to 15."""
 
@@ -399,8 +401,8 @@ CHECKS: tuple[Check, ...] = (
             Level.AMBER,
             "The guide's own node is built at the first run, from packages and sources.",
             {
-                "": "Run `nox -s labs -- K1` once before the day: the build takes six minutes "
-                f"or more. Or name a cluster of your own: export {_KUBECONFIG}."
+                "": "Run `nox -s labs -- K1` once before the day: the build takes "
+                f"{MINUTES} minutes or more. Or name a cluster of your own: export {_KUBECONFIG}."
             },
         ),
         Outcome(
