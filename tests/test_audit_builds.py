@@ -201,6 +201,32 @@ def test_a_folder_is_built_and_nothing_is_left(tmp_path, ready, trace):
     assert report.facts["unpacked_bytes"] > 1_000_000
 
 
+def test_here_documents_are_read_right_or_a_sentence_tells_of_them(tmp_path, ready, trace):
+    """A builder that knows them makes steps of them; an older one takes them for instructions."""
+    dockerfile = (
+        "ARG MINIMAL\nFROM ${MINIMAL}\nCOPY app.py .\nRUN <<EOF\n"
+        f"echo {trace} > /word\nhead -c 300000 /dev/urandom > /big\nEOF\n"
+        f"COPY <<EOF /motd\nRUN pip install {trace}\nEOF\n"
+        f"RUN <<EOF\nrm /big\necho {trace}\nEOF\n"
+    )
+    folder = put(tmp_path / "web", {"Dockerfile": dockerfile, "app.py": "print()\n"})
+    try:
+        found = {one.check.id: one for one in audited(folder, arguments=ready).findings}
+    except BuildError as error:
+        found, refused = {}, f"{error.progress}\n{error}"
+    if not found:
+        assert "unknown instruction" in refused
+        assert "Line 5 is of the here-document that line 4 begins" in refused
+        return
+
+    assert (HOLDS, 4) == (
+        found["rebuilt-steps"].verdict,
+        found["rebuilt-steps"].values["steps_run_again"],
+    )
+    assert FAILS is found["separate-runs"].verdict
+    assert [11, 4] == [line.number for line in found["separate-runs"].lines]
+
+
 def test_an_image_is_kept_where_the_person_wants_it(tmp_path, ready, engine):
     """Under the name that was given, and no other."""
     name = f"localhost:1/proving-audit/{secrets.token_hex(4)}:kept"
