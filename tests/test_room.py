@@ -234,6 +234,35 @@ def test_a_trial_has_the_bounds_that_were_asked_for(monkeypatch):
     assert keep
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--seats", "12"], "--seats does not go with --trial"),  # though it is the usual number
+        (["--address", "0.0.0.0"], "--address does not go with --trial"),
+        (["--port", "9000"], "--port does not go with --trial"),
+        (["--tls-key", "k"], "--tls-key does not go with --trial"),
+        (["--plain-http"], "--plain-http does not go with --trial"),
+        (["--idle-minutes", "5"], "--idle-minutes does not go with --trial"),
+        (["--yes"], "--yes does not go with --trial"),
+    ],
+)
+def test_what_a_trial_would_not_heed_is_refused(capsys, words, told):
+    """Who asks for it would believe that it was tried."""
+    with pytest.raises(SystemExit) as refused:
+        command._options(["--trial", "2", *words])
+
+    assert 2 == refused.value.code
+    assert told in capsys.readouterr().err
+
+
+def test_only_a_trial_is_recorded(capsys):
+    """A room that opens measures nothing."""
+    with pytest.raises(SystemExit):
+        command._options(["--record"])
+
+    assert "give --trial N as well" in capsys.readouterr().err
+
+
 def test_half_a_certificate_is_refused():
     """The proxy would serve without encryption."""
     with pytest.raises(ProvingError, match="together"):

@@ -97,7 +97,33 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--record", action="store_true", help="keep what the trial has measured")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.record and options.trial is None:
+        parser.error("--record keeps what a trial has measured: give --trial N as well")
+    if options.trial is not None and (name := _given(parser, arguments)):
+        parser.error(
+            f"--{name.replace('_', '-')} does not go with --trial, which opens a room of its own "
+            "at this machine alone, and removes it: --memory, --cpus and --subnet go with it"
+        )
+    return options
+
+
+_NOT_IN_A_TRIAL = (
+    "seats",
+    "address",
+    "port",
+    "tls_cert",
+    "tls_key",
+    "plain_http",
+    "idle_minutes",
+    "yes",
+)
+
+
+def _given(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> str:
+    """Return an option that means nothing to a trial and was given; empty where none was."""
+    told = parser.parse_args(arguments, argparse.Namespace(**dict.fromkeys(_NOT_IN_A_TRIAL)))
+    return next((name for name in _NOT_IN_A_TRIAL if getattr(told, name) is not None), "")
 
 
 def _subnet(text: str) -> str:
