@@ -161,6 +161,19 @@ def test_a_claim_may_look_at_the_images_of_another(tmp_path):
     assert hashes[0] != hashes[1]
 
 
+def test_of_which_arms_a_card_tells_a_figure_decides_nothing(tmp_path):
+    """What was recorded is the same, and so is its hash."""
+    notebook, rows = tmp_path / "09-some-lab.ipynb", tmp_path / "claims.toml"
+    notebook.write_text('{"cells": []}')
+    row = '[[claim]]\nid = "P0"\nchapter = "09-some-lab"\n[claim.figures]\nlost = {%s}\n'
+    hashes = []
+    for figure in ('unit = "s"', 'unit = "s", arms = ["good"]', 'unit = "B"'):
+        rows.write_text(row % figure)
+        hashes.append(claims.decides(notebook, tmp_path / "images", rows))
+
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
 def test_what_needs_a_cluster_decides_nothing_where_it_is_left_out(tmp_path):
     """Neither its row nor its cell: another engine's results stay fresh when they change."""
     rows, notebook = tmp_path / "claims.toml", tmp_path / "08-x.ipynb"

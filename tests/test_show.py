@@ -238,3 +238,14 @@ def test_further_arms_stand_in_the_order_of_the_claim():
 
     places = [page.index(f">{told}<") for told in ("a step", "another one")]
     assert places == sorted(places)
+
+
+def test_a_figure_that_is_told_of_one_arm_stands_beside_nothing_of_the_other():
+    """A bound that a probe sets is none of the arm without one, though it was measured there."""
+    told = replace(CLAIM, figures={"pid_1": Figure("Process 1", "text", arms=("good",))})
+    html, text = show.card_html(told, RECORD), show.card_text(told, RECORD)
+    (line,) = [line.split() for line in text.splitlines() if line.startswith("Process 1")]
+
+    assert "&lt;sh&gt;" not in html
+    assert '<td class="pg-good">app</td>' in html
+    assert ["Process", "1", show.MISSING, "app", show.MISSING] == line

@@ -89,10 +89,18 @@ CLUSTER = "apps/kubernetes"
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured figure: its label for people and its unit (`s`, `B`, `count`, `status`, …)."""
+    """A measured figure: its label for people and its unit (`s`, `B`, `count`, `status`, …).
+
+    `arms` are those of which a card tells it, where it says nothing of the others.
+    """
 
     label: str
     unit: str
+    arms: tuple[str, ...] = ()
+
+    def is_told_of(self, arm: str) -> bool:
+        """Tell whether a card shows it for an arm."""
+        return not self.arms or arm in self.arms
 
 
 @dataclass(frozen=True)
@@ -221,6 +229,10 @@ def get(claim_id: str) -> Claim:
     )
 
 
+def _figure(row: Mapping[str, Any]) -> Figure:
+    return Figure(**{**row, "arms": tuple(row.get("arms", ()))})
+
+
 def _claim(row: Mapping[str, Any], settings: Mapping[str, Value]) -> Claim:
     try:
         claim = Claim(
@@ -229,7 +241,7 @@ def _claim(row: Mapping[str, Any], settings: Mapping[str, Value]) -> Claim:
             advice=row["advice"],
             bad=row["bad"],
             good=row["good"],
-            figures={name: Figure(**figure) for name, figure in row.get("figures", {}).items()},
+            figures={name: _figure(figure) for name, figure in row.get("figures", {}).items()},
             must=tuple(_check(check) for check in row.get("must", [])),
             also=row.get("also", {}),
             settings={**settings, **row.get("settings", {})},
@@ -395,6 +407,17 @@ def exercises_of(chapter: str, labs: Path = LABS) -> list[str]:
     return sorted(found, key=lambda name: (name != chapter, name))
 
 
+def _deciding(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a claim without what only its card is told."""
+    if "figures" not in row:
+        return dict(row)
+    figures = {
+        name: {key: value for key, value in figure.items() if key != "arms"}
+        for name, figure in row["figures"].items()
+    }
+    return {**row, "figures": figures}
+
+
 def decides(
     notebook: Path,
     images: Path = IMAGES,
@@ -410,7 +433,7 @@ def decides(
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     listed = tomllib.loads(claims_file.read_text(encoding="utf-8"))
-    rows = [row for row in listed["claim"] if row["chapter"] == notebook.stem]
+    rows = [_deciding(row) for row in listed["claim"] if row["chapter"] == notebook.stem]
     in_cluster = [row["id"] for row in rows if CLUSTER in row.get("uses", [])]
     left_out = [] if with_cluster else in_cluster
     rows = [row for row in rows if row["id"] not in left_out]

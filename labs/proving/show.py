@@ -194,7 +194,7 @@ def _head(claim: Claim, compared: bool) -> str:
 
 
 def _figure_row(name: str, figure: Figure, columns: Sequence[tuple[str, Record]]) -> str:
-    values = [record.get("arms", {}).get(arm, {}).get(name) for arm, record in columns]
+    values = [_value(record, arm, name, figure) for arm, record in columns]
     top = max((v for v in values if _is_number(v)), default=0) if figure.unit in _METERED else 0
     cells = "".join(
         f'<td class="pg-{arm}">{_figure_cell(value, figure.unit, top)}</td>'
@@ -202,6 +202,11 @@ def _figure_row(name: str, figure: Figure, columns: Sequence[tuple[str, Record]]
     )
     label = prose_html(figure.label)
     return f'<tr><th scope="row" style="text-align:left">{label}</th>{cells}</tr>'
+
+
+def _value(record: Record, arm: str, name: str, figure: Figure) -> Any:
+    """Return what was measured of an arm, where a card tells it of that arm."""
+    return record.get("arms", {}).get(arm, {}).get(name) if figure.is_told_of(arm) else None
 
 
 def _figure_cell(value: Value | None, unit: str, top: float) -> str:
@@ -240,11 +245,11 @@ def _also_table(claim: Claim, record: Record) -> str:
         f'<tr><th scope="row" style="text-align:left">{_arm_html(claim, arm)}</th>'
         + "".join(
             f'<td data-label="{escape(figure.label)}">'
-            f"{escape(figure_text(told.get(name), figure.unit))}</td>"
+            f"{escape(figure_text(_value(record, arm, name, figure), figure.unit))}</td>"
             for name, figure in figures.items()
         )
         + "</tr>"
-        for arm, told in arms.items()
+        for arm in arms
     )
     table = (
         '<table class="pg-also"><caption>Also measured</caption>\n'
@@ -333,7 +338,7 @@ def card_text(claim: Claim, record: Record, recorded: Record | None = None) -> s
         columns += [(f"{arm}, recorded", arm, recorded) for arm in ARMS]
     rows = [["", *(title for title, _, _ in columns)]]
     for name, figure in figures_of(claim, record).items():
-        values = (one.get("arms", {}).get(arm, {}).get(name) for _, arm, one in columns)
+        values = (_value(one, arm, name, figure) for _, arm, one in columns)
         rows.append([figure.label, *(figure_text(value, figure.unit) for value in values)])
     lines = [
         f"{claim.id} · {claim.advice}: {verdict_text(str(record.get('verdict', '')))}",
