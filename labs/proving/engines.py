@@ -45,7 +45,7 @@ from .paths import LABS
 from .progress import Progress
 from .recorded import Record
 from .recorded_engines import ChapterThere, ClaimThere, RecordedEngine
-from .system import ending_in_order, last_lines, say
+from .system import last_lines, say
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -538,22 +538,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Prove the claims on the engines that the command line names; return the exit status."""
     options = _options(arguments)
     os.environ[cluster.SOURCE_VARIABLE] = cluster.NONE  # for the labs' processes, too
-    try:
-        with ending_in_order():
-            chosen, words = choose(options.words)
-            keep = _recorder() if options.record else _keep_nothing
-            outer = engine.find()
-            trials = [try_out(outer, name, words, keep) for name in chosen]
-            _tell(trials)
-    except ProvingError as error:
-        print(f"\n{error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nStopped; nothing is left on the engine.", file=sys.stderr)
-        return 130
-    if options.junit is not None:
-        write_report(trials, options.junit)
-    return status_of(trials, options.words)
+
+    def run() -> int:
+        chosen, words = choose(options.words)
+        keep = _recorder() if options.record else _keep_nothing
+        outer = engine.find()
+        trials = [try_out(outer, name, words, keep) for name in chosen]
+        _tell(trials)
+        if options.junit is not None:
+            write_report(trials, options.junit)
+        return status_of(trials, options.words)
+
+    return prove.in_order(run)
 
 
 if __name__ == "__main__":
