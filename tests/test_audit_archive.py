@@ -550,6 +550,38 @@ def test_the_fault_of_a_claim_is_found_in_its_bad_arm_alone(claim: str, engine: 
     assert {"bad": DOES_NOT, "good": HOLDS} == found
 
 
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("arm", "verdict"), [("env", DOES_NOT), ("copied", DOES_NOT), ("stage", HOLDS)]
+)
+def test_a_secret_is_found_wherever_the_image_has_it(
+    arm: str, verdict: Verdict, engine: Any
+) -> None:
+    """A build argument of an earlier stage is in the builder's cache, and not in the image."""
+    from proving import Lab, leaks
+
+    with Lab("08-runtime-configuration") as lab, lab.workspace("R5", arm) as work:
+        image = leaks.build(work, leaks.Token.random())
+        found, _ = check(subject.of_engine(engine, image.id))
+
+    assert verdict is next(one for one in found if one.check.id == "secrets").verdict
+
+
+@pytest.mark.engine
+def test_what_was_only_recommended_shows_in_the_facts_of_an_image(engine: Any) -> None:
+    """No check can tell it from what is wanted, so that no arm of S2 is at fault for it."""
+    from proving import Lab
+
+    with Lab("04-layer-size") as lab:
+        (bad, more), (good, less) = (
+            check(subject.of_engine(engine, image.id)) for image in lab.arms("S2")
+        )
+
+    assert [one.verdict for one in bad] == [one.verdict for one in good]
+    for fact in ("packages", "executables", "unpacked_bytes"):
+        assert less[fact] < more[fact]
+
+
 @contextmanager
 def _arms(claim: str) -> Iterator[tuple[str, str, str]]:
     """Build the bad and the good arm of a claim, as its chapter does."""

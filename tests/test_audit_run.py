@@ -38,6 +38,7 @@ ARMS = (
     ("Q5", ("logs",), Start()),
     ("Q6", ("logs",), Start()),
     ("Q8", ("read-only-root", "any-user", "no-capabilities"), Start()),
+    ("S3K", ("writes",), Start()),
     ("R6", ("settings",), Start(environment=ORDERS, path="/orders")),
 )
 """Claims of the guide, the checks that must see what is bad about the one arm, and its start."""
