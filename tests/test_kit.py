@@ -18,8 +18,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import pytest
+from docker.errors import ImageNotFound
 from proving import packages
 from proving.engine import Engine
 from proving.kit import command, debian, installs, load, make, manifest, room, sources
@@ -641,6 +643,7 @@ def lose_images(monkeypatch: pytest.MonkeyPatch) -> None:
             raise load.Gone("gone")
 
     monkeypatch.setattr(command.load, "load", load_them)
+    monkeypatch.setattr(command.pull, "from_room", lambda *_: None)
 
 
 def test_images_that_are_gone_are_taken_again(taken, kit, monkeypatch):
@@ -674,6 +677,135 @@ def test_images_that_were_loaded_are_not_taken_of_a_kit_made_anew(taken, kit):
     assert manifest.read(kit) == sources.taken()
     assert (taken / "images/amd64-more.tar.gz").is_file()
     assert not (taken / "images/amd64-base.tar.gz").exists()
+
+
+class StandInEngine:
+    """An engine's images: an ID by each name, with what was asked to be removed."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self.removed: list[str] = []
+        self.docker = SimpleNamespace(images=self)
+        self.description = SimpleNamespace(architecture="amd64", store="overlay2")
+
+    def get(self, name: str) -> SimpleNamespace:
+        """Return what there is under a name."""
+        if name not in self.names:
+            raise ImageNotFound("none")
+        return SimpleNamespace(id=self.names[name])
+
+    def load(self, file: IO[bytes]) -> None:
+        """Take an archive, which tells name and ID in this test."""
+        name, image_id = file.read().decode().split()
+        self.names[name] = image_id
+
+    def remove(self, image_id: str) -> None:
+        """Note it."""
+        self.removed.append(image_id)
+
+
+def image_kit(folder: Path, digest: str) -> Manifest:
+    """Write a kit of one image whose configuration has this digest, and return its manifest."""
+    path = folder / "images/amd64-base.tar.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"base:1 {digest}")
+    more = {"reference": "base:1", "image_id": digest, "config_digest": digest}
+    entry = manifest.entry_of(folder, "images/amd64-base.tar.gz", "amd64", **more)
+    made = Manifest(f"2026-01-02T03:04:05+00:00 {digest}", (entry,), is_complete=True)
+    manifest.write(folder, made)
+    return made
+
+
+OLDER, NEWER = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+
+
+@pytest.fixture
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have a checkout that has loaded nothing, and no package cache to start."""
+    monkeypatch.setattr(load, "STATE", tmp_path / "state")
+    monkeypatch.setattr(load, "LOADED", tmp_path / "state" / "kit-images.json")
+    monkeypatch.setattr(load.debian, "build_arguments", lambda _: {})
+    monkeypatch.setattr(load.disk, "telling", contextlib.nullcontext)
+    (tmp_path / "state").mkdir()
+    return tmp_path / "state"
+
+
+def test_a_newer_kit_replaces_the_images_of_an_older_one(tmp_path, own_state):
+    """An image counts by its digest and not by its name; the older kit's is removed."""
+    engine = StandInEngine()
+    for digest in (OLDER, NEWER):
+        image_kit(tmp_path / digest[-1], digest)
+        load.load(engine, tmp_path / digest[-1], lambda _: None)
+
+    assert {"base:1": NEWER} == engine.names
+    assert [OLDER] == engine.removed
+
+
+def test_an_image_that_is_there_is_not_loaded_again(tmp_path, own_state):
+    """Not even its file is needed."""
+    engine = StandInEngine()
+    image_kit(tmp_path / "kit", OLDER)
+    engine.names["base:1"] = OLDER
+    (tmp_path / "kit/images/amd64-base.tar.gz").unlink()
+
+    load.load(engine, tmp_path / "kit", lambda _: None)
+
+    assert [] == engine.removed
+
+
+def test_an_image_of_this_machines_own_is_never_removed(tmp_path, own_state):
+    """It loses its name to the kit's image, and that is all."""
+    engine = StandInEngine()
+    engine.names["base:1"] = OLDER
+    image_kit(tmp_path / "kit", NEWER)
+
+    load.load(engine, tmp_path / "kit", lambda _: None)
+
+    assert {"base:1": NEWER} == engine.names
+    assert [] == engine.removed
+
+
+def test_the_id_that_a_containerd_store_gives_is_remembered(tmp_path, own_state):
+    """It is of a manifest that the store writes itself, which no kit could tell."""
+    made = image_kit(tmp_path / "kit", OLDER)
+    engine = StandInEngine()
+    engine.names["base:1"] = NEWER
+    assert not load.is_on(engine, made.entries[0])
+
+    load.remember(made.entries[0], NEWER)
+
+    assert load.is_on(engine, made.entries[0])
+
+
+def test_a_kit_of_the_earlier_version_is_read(kit):
+    """What it does not tell is left open."""
+    told = json.loads((kit / "manifest.json").read_text("utf-8"))
+    told["version"] = 1
+    for one in told["files"]:
+        del one["config_digest"]
+
+    assert manifest.read(kit).entries == manifest.parse(json.dumps(told)).entries
+
+
+def test_images_of_a_room_wait_for_an_engine(kit):
+    """Those of a folder do not; nor does anything else."""
+    entries = manifest.read(kit).entries
+    by_room = [one.part for one in entries if sources.can_wait(NOBODY)(one)]
+
+    assert {"images"} == set(by_room)
+    assert not any(sources.can_wait(str(kit))(one) for one in entries)
+
+
+def test_the_registry_of_a_room_is_not_taken(kit, tmp_path):
+    """It is for whoever serves a kit, from its own folder."""
+    (kit / "registry").mkdir()
+    (kit / "registry/amd64-registry.tar.gz").write_bytes(b"a registry")
+    entry = manifest.entry_of(kit, "registry/amd64-registry.tar.gz", "amd64")
+    manifest.write(kit, manifest.read(kit).with_entry(entry))
+
+    take(kit, tmp_path / "taken")
+
+    assert not (tmp_path / "taken/registry").exists()
 
 
 def with_packages(until: datetime | None) -> Manifest:

@@ -11,6 +11,7 @@ from . import buildcache, cluster, engine, leftovers, private
 from .engine import Engine
 from .errors import EngineError, ProvingError
 from .kit import debian as kit_packages
+from .kit import registry as kit_registry
 from .paths import LABS
 from .system import say
 
@@ -33,6 +34,7 @@ def main() -> int:
         found = _engine()
         if found is not None:
             kit_packages.remove(found.docker)
+            kit_registry.remove(found.docker)
             things = leftovers.remove(found.docker) + cluster.remove_left(lambda: found)
             packages = kit_packages.images(found.docker)
             bases = leftovers.remove_bases(found.docker, packages)

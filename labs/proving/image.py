@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import subprocess
+import tarfile
 import tempfile
 import threading
 import time
@@ -559,15 +560,19 @@ def _diff_ids(image: Any) -> tuple[str, ...]:
 
 
 def _config_digest_of_archive(chunks: Iterable[bytes]) -> str:
-    import json
-    import tarfile
-
     with tempfile.TemporaryFile() as archive:
         for chunk in chunks:
             archive.write(chunk)
         archive.seek(0)
         with tarfile.open(fileobj=archive) as tar:
-            manifest = tar.extractfile("manifest.json")
-            assert manifest is not None  # noqa: S101 - docker save always writes it
-            config: str = json.load(manifest)[0]["Config"]
+            return config_digest_in(tar)
+
+
+def config_digest_in(saved: tarfile.TarFile) -> str:
+    """Return the digest of the configuration of the image in an archive of `docker save`."""
+    import json
+
+    manifest = saved.extractfile("manifest.json")
+    assert manifest is not None  # noqa: S101 - docker save always writes it
+    config: str = json.load(manifest)[0]["Config"]
     return "sha256:" + config.rpartition("/")[2].removesuffix(".json")

@@ -13,7 +13,7 @@ from .. import engine
 from ..errors import ProvingError
 from ..paths import ROOT
 from ..system import say
-from . import load, make, manifest, room, sources
+from . import load, make, manifest, pull, registry, room, sources
 from .manifest import PARTS, KitError, megabytes
 
 FOLDER = ROOT / "kit"
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.load is not None:
             _load(options.load, os.environ.get(sources.VARIABLE, ""))
         elif options.serve:
-            room.serve(options.folder, options.address, options.port)
+            room.serve(options.folder, options.address, options.port, registry=registry.serving)
         else:
             _make(options)
     except ProvingError as error:
@@ -103,11 +103,12 @@ def _load(asked: str, usual: str) -> None:
     """Load the kit that was asked for by its name, or else that which was taken.
 
     The usual one is taken where none was, or where images of it are gone: a laptop that has all of
-    it needs the room no more.
+    it needs the room no more. Images of a room come from its registry where the engine takes them
+    from there, and as files where it does not.
     """
     name = asked or usual
     if asked or (usual and sources.taken() is None):
-        sources.take(name)
+        sources.take(name, is_known=sources.can_wait(name))
     if sources.taken() is None:
         raise KitError(
             f"No kit was named. Say `--load KIT`, or set {sources.VARIABLE}: "
@@ -119,9 +120,10 @@ def _load(asked: str, usual: str) -> None:
     except load.Gone:
         if not name:
             raise
+        pull.from_room(found, name)
         sources.take(
             name,
-            is_known=lambda one: bool(one.reference) and load.is_on(found, one),
+            is_known=lambda one: one.part == manifest.IMAGES and load.is_on(found, one),
             again=True,
         )
         load.load(found)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from .. import disk, system
 from ..engine import Engine, talking_to
@@ -13,6 +17,9 @@ from ..paths import STATE
 from ..system import Say, say
 from . import debian, manifest, sources
 from .manifest import IMAGES, LAB_WHEELS, Entry, KitError, Manifest, megabytes
+
+LOADED = STATE / "kit-images.json"
+"""Which images this checkout has loaded from kits, and under which IDs engines have them."""
 
 
 class Gone(KitError):
@@ -22,7 +29,8 @@ class Gone(KitError):
 def load(engine: Engine, folder: Path = sources.TAKEN, tell: Say = say) -> Manifest:
     """Load a kit that was taken; return what it holds. What is there already is left alone.
 
-    All that is to be loaded is checked before the first image is.
+    All that is to be loaded is checked before the first image is. An image of another kit, or of
+    this machine's own, loses its name to the kit's where they differ; another kit's is removed.
 
     Raises:
         Gone: it must be taken again.
@@ -47,12 +55,14 @@ def load(engine: Engine, folder: Path = sources.TAKEN, tell: Say = say) -> Manif
             )
         for one in absent:
             tell(f"Loading {one.reference} ({megabytes(one.size_bytes)}) …")
-            _load(engine, folder, one)
+            put(engine, folder, one)
         _put_wheels(folder, wheels)
         if folder == sources.TAKEN:
             for one in images:
                 (folder / one.path).unlink(missing_ok=True)  # the engine has it now
     debian.build_arguments(engine)  # starts its cache: labs find and leave it running
+    with talking_to(engine):
+        _remove_others(engine, found)
     if absent:
         tell(f"Loaded {len(absent)} images of the kit of {found.made[:10]}.")
     if warning := outdated(found):
@@ -79,17 +89,43 @@ def outdated(found: Manifest, now: datetime | None = None) -> str:
 
 
 def is_on(engine: Engine, entry: Entry) -> bool:
-    """Tell whether the engine has an image of the kit's by its name."""
+    """Tell whether the engine has an image of the kit's: this one, and not another of its name."""
+    return id_on(engine, entry.reference) in known_ids(entry)
+
+
+def id_on(engine: Engine, reference: str) -> str | None:
+    """Return the ID of an image on an engine; None where that has none of this name."""
     from docker.errors import ImageNotFound
 
     try:
-        engine.docker.images.get(entry.reference)
+        return str(engine.docker.images.get(reference).id)
     except ImageNotFound:
-        return False
-    return True
+        return None
 
 
-def _load(engine: Engine, folder: Path, entry: Entry) -> None:
+def known_ids(entry: Entry) -> frozenset[str]:
+    """Return the IDs that engines have given, or may give, to an image of the kit's.
+
+    A classic store takes the digest of its configuration. A containerd store takes one of a
+    manifest that it may have written itself: that is known once it was loaded there.
+    """
+    given = _loaded().get(entry.identity, {}).get("ids", [])
+    return frozenset(filter(None, (entry.image_id, entry.config_digest, *given)))
+
+
+def remember(entry: Entry, image_id: str) -> None:
+    """Keep under which ID an engine has an image of the kit's."""
+    told = _loaded()
+    ids = sorted({*told.get(entry.identity, {}).get("ids", []), image_id})
+    _keep({**told, entry.identity: {"reference": entry.reference, "ids": ids}})
+
+
+def put(engine: Engine, folder: Path, entry: Entry) -> None:
+    """Load an image from the kit's file.
+
+    Raises:
+        KitError: the engine refuses it.
+    """
     from docker.errors import APIError
 
     try:
@@ -99,8 +135,52 @@ def _load(engine: Engine, folder: Path, entry: Entry) -> None:
         if disk.is_told_in(str(error)):
             raise
         raise KitError(f"The engine does not take {entry.path}: {error.explanation}") from error
-    if not is_on(engine, entry):
+    image_id = id_on(engine, entry.reference)
+    if image_id is None:
         raise KitError(f"{entry.path} was loaded, and the engine has no {entry.reference}.")
+    remember(entry, image_id)
+
+
+def _loaded() -> dict[str, dict[str, Any]]:
+    try:
+        found: dict[str, dict[str, Any]] = json.loads(LOADED.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _keep(told: Mapping[str, Any]) -> None:
+    LOADED.parent.mkdir(parents=True, exist_ok=True)
+    new = LOADED.with_name(f"{LOADED.name}.new")
+    new.write_text(json.dumps(told, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    new.replace(LOADED)
+
+
+def _remove_others(engine: Engine, found: Manifest) -> None:
+    """Remove images that were loaded from other kits, and that this one does not have.
+
+    One that has a further name, or that a container uses, stays for now.
+    """
+    from docker.errors import APIError
+
+    told = _loaded()
+    for identity in told.keys() - {one.identity for one in found.entries}:
+        try:
+            for image_id in told[identity]["ids"]:
+                _remove(engine, image_id)
+        except APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+        else:
+            del told[identity]
+            _keep(told)
+
+
+def _remove(engine: Engine, image_id: str) -> None:
+    from docker.errors import ImageNotFound
+
+    with suppress(ImageNotFound):  # this engine never had it, or has it no more
+        engine.docker.images.remove(image_id)
 
 
 def _put_wheels(folder: Path, entries: Sequence[Entry]) -> None:

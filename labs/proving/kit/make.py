@@ -20,13 +20,14 @@ from ..engine import Engine, find, talking_to
 from ..errors import ProvingError
 from ..paths import LABS, ROOT
 from ..system import Say, say
-from . import debian, installs, manifest
+from . import debian, installs, manifest, registry
 from .manifest import (
     ANY,
     IMAGES,
     LAB_WHEELS,
     NAME,
     PARTS,
+    REGISTRY,
     SITE,
     SOURCE,
     WHEELS,
@@ -220,7 +221,17 @@ def _images(kit: Kit, engine: Engine) -> None:
         )
     )
     for reference in wanted:
-        _save(kit, engine, reference, architecture)
+        _save(kit, engine, reference, IMAGES)
+
+
+def _registry(kit: Kit, engine: Engine) -> None:
+    reference, architecture = registry.ready(engine, kit.tell), engine.description.architecture
+    kit.keep_only(
+        lambda one: (
+            one.part != REGISTRY or one.architecture != architecture or one.reference == reference
+        )
+    )
+    _save(kit, engine, reference, REGISTRY)
 
 
 def _lasting(found: Manifest, architecture: str, until: str) -> Manifest:
@@ -250,22 +261,34 @@ def _clusters(kit: Kit, engine: Engine) -> list[str]:
     return [kubernetes_image.ready(engine)]
 
 
-def _save(kit: Kit, engine: Engine, reference: str, architecture: str) -> None:
-    path = f"{IMAGES}/{architecture}-{re.sub(r'[^A-Za-z0-9._]+', '-', reference)}.tar.gz"
+def _save(kit: Kit, engine: Engine, reference: str, part: str) -> None:
+    architecture = engine.description.architecture
+    path = f"{part}/{architecture}-{re.sub(r'[^A-Za-z0-9._]+', '-', reference)}.tar.gz"
     with talking_to(engine):
         image = engine.docker.images.get(reference)
         known = kit.manifest.find(path)
-        if known is not None and known.image_id == image.id:
+        if known is not None and known.image_id == image.id and known.config_digest:
             return
         kit.tell(f"Saving {reference} …")
         target = kit.folder / path
         target.parent.mkdir(exist_ok=True)
-        part = target.with_name(f"{target.name}.part")
-        with part.open("wb") as raw, _packed(raw) as packed:
+        begun = target.with_name(f"{target.name}.part")
+        with begun.open("wb") as raw, _packed(raw) as packed:
             for chunk in image.save(named=reference):
                 packed.write(chunk)
-        part.replace(target)
-    kit.add(path, architecture, reference=reference, image_id=str(image.id))
+        begun.replace(target)
+    digest = _config_digest(engine, str(image.id), target)
+    kit.add(path, architecture, reference=reference, image_id=str(image.id), config_digest=digest)
+
+
+def _config_digest(engine: Engine, image_id: str, saved: Path) -> str:
+    """Return the digest of an image's configuration, which on the classic stores is its ID."""
+    from ..image import config_digest_in
+
+    if not engine.description.store.startswith("containerd"):
+        return image_id
+    with tarfile.open(saved) as tar:
+        return config_digest_in(tar)
 
 
 def _wheels(kit: Kit, _engine: Engine) -> None:
@@ -402,6 +425,7 @@ def _source(kit: Kit, _engine: Engine) -> None:
 
 _STEPS: dict[str, Callable[[Kit, Engine], None]] = {
     IMAGES: _images,
+    REGISTRY: _registry,
     WHEELS: _wheels,
     LAB_WHEELS: _lab_wheels,
     SITE: _site,

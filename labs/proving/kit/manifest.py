@@ -18,14 +18,18 @@ from typing import IO, Any
 from ..errors import ProvingError
 
 FORMAT = "proving-ground-kit"
-VERSION = 1
+VERSION = 2
+"""2 added the registry of a room, and digests of configurations; kits of 1 are read as well."""
+
 NAME = "manifest.json"
 ANY = "any"
 """The architecture of what runs on each of them."""
 
 IMAGES, WHEELS, LAB_WHEELS, SITE, SOURCE = "images", "wheels", "lab-wheels", "site", "source"
+REGISTRY = "registry"
 PARTS = {
     IMAGES: "images",
+    REGISTRY: "registry from which a room has its images",
     WHEELS: "wheels of the guide's environment",
     LAB_WHEELS: "wheels that labs install",
     SITE: "site",
@@ -38,6 +42,7 @@ MOST_BYTES = 64 * 1024 * 1024
 """The largest manifest that is read."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+!-]*")
 _CHUNK_BYTES = 1 << 20
 
@@ -50,8 +55,9 @@ class KitError(ProvingError):
 class Entry:
     """A file of a kit: its path within, its size and SHA-256, and whom it is for.
 
-    `reference` and `image_id` are those of an image: its name on engines, and the ID that it had on
-    the engine that it was saved from.
+    `reference`, `image_id` and `config_digest` are those of an image: its name on engines, the ID
+    that it had on the engine that it was saved from, and the digest of its configuration (OCI image
+    spec, "ImageID"), which tells all of its contents wherever it is.
     """
 
     path: str
@@ -60,6 +66,15 @@ class Entry:
     architecture: str = ANY
     reference: str = ""
     image_id: str = ""
+    config_digest: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What tells an image from any other: the digest of its configuration, where it is known.
+
+        A kit of version 1 has the ID alone, which on the classic stores is the same.
+        """
+        return self.config_digest or self.image_id
 
     @property
     def part(self) -> str:
@@ -152,7 +167,7 @@ def parse(text: bytes | str) -> Manifest:
         raise KitError(f"The kit's {NAME} is not JSON: it is damaged, or no kit.") from error
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         raise KitError(f"The {NAME} is not that of a kit of the guide.")
-    if told.get("version") != VERSION:
+    if told.get("version") not in (1, VERSION):
         raise KitError(
             f"The kit is of version {told.get('version')!r}, and this guide reads version "
             f"{VERSION}. Take the guide that lies in the kit, or make the kit anew with this one."
@@ -201,6 +216,8 @@ def _checked(entry: Entry) -> Entry:
         raise ValueError(f"{entry.path} has no size")
     if not _SHA256.fullmatch(entry.sha256):
         raise ValueError(f"{entry.path} has no SHA-256")
+    if entry.config_digest and not _DIGEST.fullmatch(entry.config_digest):
+        raise ValueError(f"{entry.path} has no digest")
     return entry
 
 

@@ -2,6 +2,8 @@
 
 All of it lies below a token, which is a part of the manifest's own checksum: whoever has the
 address can tell this kit from any other. Nothing can be written.
+What is asked of a registry is passed on to one on this machine's loopback, where there is one: its
+repositories lie below `/v2/` and the token, as engines ask for them.
 """
 
 from __future__ import annotations
@@ -13,16 +15,20 @@ import socket
 import sys
 import tarfile
 from asyncio import Event, get_running_loop, run
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from tornado import httpserver, netutil, web
+from tornado import httpserver, iostream, netutil, web
 
 from .. import wheels
-from . import manifest, sources
+from . import manifest, pull, sources
 from .manifest import NAME, SITE, SOURCE, WHEELS, KitError, Manifest
+
+if TYPE_CHECKING:
+    import httpx
 
 PORT = 8475
 """The port on which a room is served unless another is named."""
@@ -51,8 +57,22 @@ pre {{ border: 1px solid; border-radius: .4rem; overflow-x: auto; padding: .8rem
 _SITE_LINK = '<p><a href="pages/index.html">Read the guide</a>: it needs nothing but a browser.</p>'
 
 
-def serve(folder: Path, address: str = "", port: int = PORT, out: TextIO = sys.stdout) -> None:
+@contextmanager
+def no_registry(_folder: Path, _found: Manifest) -> Iterator[str]:
+    """Run no registry: images travel as files alone."""
+    yield ""
+
+
+def serve(
+    folder: Path,
+    address: str = "",
+    port: int = PORT,
+    out: TextIO = sys.stdout,
+    registry: Callable[[Path, Manifest], AbstractContextManager[str]] = no_registry,
+) -> None:
     """Serve a kit's folder on one address of this machine until Ctrl-C.
+
+    Meanwhile there is a `registry`, which yields its own address on loopback, or an empty one.
 
     Raises:
         KitError: there is no complete kit, or the address cannot be used.
@@ -66,14 +86,14 @@ def serve(folder: Path, address: str = "", port: int = PORT, out: TextIO = sys.s
     host = address or own_address()
     listening = _listen(host, port)
     room = f"http://{host}:{listening[0].getsockname()[1]}/{token(folder)}"
-    out.write(told(room))
-    out.flush()
-    with suppress(KeyboardInterrupt):
-        run(_serve(application(folder, found, room), listening))
+    with suppress(KeyboardInterrupt), registry(folder, found) as behind:
+        out.write(told(room))
+        out.flush()
+        run(_serve(application(folder, found, room, behind), listening))
 
 
 async def _serve(app: web.Application, listening: list[socket.socket]) -> None:
-    server = httpserver.HTTPServer(app)
+    server = _Server(app)
     server.add_sockets(listening)
     stopped = Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -131,13 +151,14 @@ def told(room: str) -> str:
     )
 
 
-def application(folder: Path, found: Manifest, room: str) -> web.Application:
-    """Return the server's pages for a kit that was checked."""
+def application(folder: Path, found: Manifest, room: str, registry: str = "") -> web.Application:
+    """Return the server's pages for a kit that was checked, and what it passes on to a registry."""
     base = f"/{token(folder)}"
     known = {NAME: token(folder), **{entry.path: entry.sha256 for entry in found.entries}}
     kit = {"path": str(folder), "known": known}
     return web.Application(
         [
+            *(_registry_pages(token(folder), registry) if registry else []),
             (base, web.RedirectHandler, {"url": f"{base}/"}),
             (f"{base}/", _Page, {"text": page(found, room)}),
             (f"{base}/simple/", _Page, {"text": index(found)}),
@@ -147,6 +168,17 @@ def application(folder: Path, found: Manifest, room: str) -> web.Application:
         ],
         log_function=lambda _: None,  # nobody keeps who has read what
     )
+
+
+def _registry_pages(token: str, registry: str) -> list[tuple[Any, ...]]:
+    """Return what of a registry's API can be asked for: manifests and blobs, to be read."""
+    import httpx
+
+    anybody = httpx.Limits(max_connections=None)
+    patience = httpx.Timeout(30, pool=None)
+    client = httpx.AsyncClient(base_url=registry, limits=anybody, timeout=patience, trust_env=False)
+    one = rf"/v2/{token}/([a-z0-9][a-z0-9._/-]*)/(manifests|blobs)/([A-Za-z0-9_][A-Za-z0-9_.:-]*)"
+    return [(r"/v2/?", _RegistryRoot), (one, _Registry, {"client": client})]
 
 
 def page(found: Manifest, room: str) -> str:
@@ -279,3 +311,96 @@ class _KitFile(web.StaticFileHandler):
         if self.path not in self.known:
             raise web.HTTPError(404)
         return super().validate_absolute_path(root, absolute_path)
+
+
+class _RegistryRoot(_Read):
+    """What an engine asks for first: whether there is a registry (OCI distribution spec, end-1)."""
+
+    def get(self, *_: str) -> None:
+        self.set_header("Docker-Distribution-Api-Version", "registry/2.0")
+        self.answer("{}", "a.json")
+
+
+class _Registry(_Read):
+    """A manifest or a blob of the registry, passed on as fast as it is taken."""
+
+    def initialize(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def get(self, *path: str) -> None:  # type: ignore[override]
+        """Pass on the answer, whole or in part."""
+        import httpx
+
+        asked = {
+            name: self.request.headers[name] for name in _ASKED if name in self.request.headers
+        }
+        try:
+            async with self.client.stream(
+                str(self.request.method), f"/v2/{'/'.join(path)}", headers=asked
+            ) as answer:
+                self.set_status(answer.status_code)
+                for name in _TOLD:
+                    if name in answer.headers:
+                        self.set_header(name, answer.headers[name])
+                if self.request.method == "GET":
+                    async for chunk in answer.aiter_raw():
+                        self.write(chunk)
+                        await self.flush()
+                await self.finish()
+        except iostream.StreamClosedError:
+            pass  # whoever asked has gone
+        except httpx.HTTPError as error:
+            raise web.HTTPError(HTTPStatus.BAD_GATEWAY) from error
+
+    async def head(self, *path: str) -> None:  # type: ignore[override]
+        """Pass on what the answer would be."""
+        await self.get(*path)
+
+    def compute_etag(self) -> str | None:
+        """Leave it to the registry, whose own is passed on."""
+        return None
+
+
+_ASKED = ("Accept", "Range")
+_TOLD = (
+    "Accept-Ranges",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+    "Docker-Content-Digest",
+    "Docker-Distribution-Api-Version",
+    "Etag",
+)
+
+
+class _Server(httpserver.HTTPServer):
+    """A server that answers those at once who begin with TLS, as engines do with a registry."""
+
+    async def handle_stream(  # type: ignore[override]
+        self, stream: iostream.IOStream, address: tuple[Any, ...]
+    ) -> None:
+        if await _first_byte(stream.socket) != pull.TLS:
+            super().handle_stream(stream, address)
+            return
+        with suppress(iostream.StreamClosedError):
+            await stream.read_bytes(1 << 16, partial=True)  # unread, it would reset the answer
+            await stream.write(pull.NO_TLS)
+        stream.close()
+
+
+async def _first_byte(connection: socket.socket) -> bytes:
+    """Return the first byte that comes, which stays to be read; none where the other side goes."""
+    come = Event()
+    loop = get_running_loop()
+    while True:
+        try:
+            return connection.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            loop.add_reader(connection, come.set)
+        except OSError:
+            return b""
+        try:
+            await come.wait()
+        finally:
+            loop.remove_reader(connection)
+        come.clear()

@@ -192,7 +192,8 @@ def take(
     """Take a kit for one architecture, this machine's unless another is told; return its manifest.
 
     It comes to where this checkout has its kit, unless another folder is the `target`.
-    Of a file that `is_known` nothing is taken: an image that the engine has, say.
+    Of a file that `is_known` nothing is taken: an image that the engine has, say. The registry of
+    a room is for whoever serves a kit, from its own folder: it is not taken.
     A kit that was taken whole is left as it is, unless its files are to be looked at `again`.
 
     Raises:
@@ -212,17 +213,30 @@ def take(
         wanted = [
             entry
             for entry in found.for_architecture(wanted_for)
-            if not is_known(entry) and not manifest.is_whole(target, entry)
+            if entry.part != manifest.REGISTRY
+            and not is_known(entry)
+            and not manifest.is_whole(target, entry)
         ]
         size_bytes = sum(entry.size_bytes for entry in wanted)
         _check_room(target, size_bytes)
-        tell(f"Taking {len(wanted)} files of the kit, {megabytes(size_bytes)} …")
+        if wanted:
+            tell(f"Taking {len(wanted)} files of the kit, {megabytes(size_bytes)} …")
         for entry in wanted:
             if entry.size_bytes > _LARGE_BYTES:
                 tell(f"Taking {entry.path} ({megabytes(entry.size_bytes)}) …")
             _take(came_from, entry, target)
         manifest.write(target, found)
     return found
+
+
+def can_wait(name: str) -> Callable[[Entry], bool]:
+    """Return what tells whether a file of a kit need not be taken before an engine is known.
+
+    A room's images are such: where the engine takes them from the room's registry, layer by layer,
+    no file of them travels.
+    """
+    is_room = "://" in name
+    return lambda entry: is_room and entry.part == manifest.IMAGES
 
 
 def _check(found: Manifest, architecture: str, name: str) -> None:
@@ -330,9 +344,11 @@ def main(arguments: list[str]) -> int:
 
     Where it is not to be had any more, what was taken from it does. Images that an earlier kit had
     as well are not taken: the engine has them, or else `load` says so, and they are taken then.
+    Those of a room wait for an engine in any case.
     """
+    known, can_wait_there = _taken_images(), can_wait(arguments[0])
     try:
-        take(arguments[0], is_known=_taken_images().__contains__)
+        take(arguments[0], is_known=lambda one: one in known or can_wait_there(one))
     except KitError as error:
         say(str(error))
         if not (TAKEN / manifest.NAME).is_file():
