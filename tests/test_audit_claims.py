@@ -55,6 +55,7 @@ NOT_SEEN = {
     "R7": "whether a change is followed shows when somebody changes the settings",
     "R7K": _MANIFEST,
     "R8": "without a listener on what it exposes, checks of requests could not be measured",
+    "A1K": f"{_MANIFEST} but for A1's, which are in the tables",
     "P1K": f"{_MANIFEST} but for P1's, which are in the tables",
     "H1": _MANIFEST,
     "H2": _MANIFEST,

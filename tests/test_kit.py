@@ -490,7 +490,7 @@ def test_every_installation_of_the_labs_is_read():
         ]
         told = sum(line.count(" install ") for line in lines)
 
-        assert told == len(installs.installs_in(text)), file
+        assert told == len(installs.installs_of(file)), file
 
 
 def test_the_earliest_end_of_package_lists_counts():

@@ -112,7 +112,7 @@ def test_what_is_not_applicable_has_no_teeth_to_show():
 
 @pytest.mark.parametrize(
     ("only", "exchanged", "expected"),
-    [(None, False, 2), (None, True, 0), ("P1", False, 0)],
+    [(None, False, 3), (None, True, 0), ("P1", False, 0)],
     ids=["whole", "teeth", "one claim"],
 )
 def test_the_exercises_are_run_with_a_whole_notebook_alone(monkeypatch, only, exchanged, expected):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import claims, node, packages, prove, registry
+from .. import bases, claims, node, packages, prove, registry
 from ..bases import ROLES
 from ..paths import LABS
 
@@ -21,6 +21,9 @@ _NOT_HERE = ("apps/kubernetes", "engines", "bases")
 ALWAYS = (packages.DOCKERFILE, registry.DOCKERFILE, node.DOCKERFILE)
 """The servers that labs start beside their arms."""
 
+_PARENT = "PARENT"
+"""By which argument a child of several services' common parent names it."""
+
 
 @dataclass(frozen=True, order=True)
 class Install:
@@ -31,12 +34,13 @@ class Install:
     names: tuple[str, ...]
 
 
-def installs_in(dockerfile: str) -> tuple[Install, ...]:
+def installs_in(dockerfile: str, parent: str = "") -> tuple[Install, ...]:
     """Return what a Dockerfile installs from Debian, in its order.
 
-    What the labs' own package server serves is not among it.
+    A base that is called PARENT stands on the role `parent`, if that is known. What the labs' own
+    package server serves is not among it.
     """
-    roles: dict[str, str] = {}
+    roles: dict[str, str] = {_PARENT: parent}
     arguments: dict[str, str] = {}
     role, found = "", []
     for kind, text in _INSTRUCTION.findall(_JOINED.sub(" ", dockerfile)):
@@ -46,7 +50,7 @@ def installs_in(dockerfile: str) -> tuple[Install, ...]:
         elif kind.upper() == "FROM":
             words = [word for word in text.split() if not word.startswith("--")]
             named = words[0].strip("${}")
-            role = named if named in ROLES else roles.get(words[0], "")
+            role = named if named in ROLES else roles.get(named, "")
             roles[words[-1]] = role
         else:
             found += [Install(role, *asked) for asked in _asked(text, arguments)]
@@ -63,6 +67,13 @@ def _asked(
             words = shlex.split(match[1])
             options = tuple(sorted({word for word in words if word.startswith("-")} - {"-y"}))
             yield options, tuple(word for word in words if not word.startswith("-"))
+
+
+def installs_of(file: Path) -> tuple[Install, ...]:
+    """Return what a Dockerfile installs; one in the folder above it may be that of its parent."""
+    above = file.parents[1] / "Dockerfile"
+    roles = bases.roles_in(above) if above.is_file() else []
+    return installs_in(file.read_text(encoding="utf-8"), roles[-1] if roles else "")
 
 
 def chapters() -> tuple[str, ...]:
@@ -88,6 +99,4 @@ def dockerfiles(of_chapters: Iterable[str] = ()) -> tuple[Path, ...]:
 
 def of(files: Iterable[Path]) -> tuple[Install, ...]:
     """Return what Dockerfiles install, each once."""
-    return tuple(
-        sorted({one for file in files for one in installs_in(file.read_text(encoding="utf-8"))})
-    )
+    return tuple(sorted({one for file in files for one in installs_of(file)}))
