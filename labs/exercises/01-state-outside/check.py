@@ -199,7 +199,9 @@ def _entries(app: Container) -> list[str]:
             answer = app.ask(PORT)
         except (httpx.TransportError, CouldNotMeasure) as error:
             if time.monotonic() > until:
-                raise ContainerError(_with_last_line(app, "a GET has no answer")) from error
+                raise ContainerError(
+                    _with_last_line(app, f"a GET on port {PORT} has no answer")
+                ) from error
             time.sleep(0.05)
             continue
         if answer.status_code != 200:
@@ -225,7 +227,9 @@ def _add(app: Container, entries: Sequence[str]) -> None:
                 except httpx.TransportError:
                     if attempt < TRIES:
                         continue
-                    raise Refused(_with_last_line(app, "a POST has no answer")) from None
+                    raise Refused(
+                        _with_last_line(app, f"a POST on port {PORT} has no answer")
+                    ) from None
                 if not answer.is_success:
                     told = f"a POST is answered with status {answer.status_code}"
                     raise Refused(_with_last_line(app, told))
