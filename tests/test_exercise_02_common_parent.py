@@ -1,7 +1,12 @@
 """The second turn of chapter 2: what three services share, and what none of them needs."""
 
+import runpy
+from types import SimpleNamespace
+
+import pytest
 from exercised import answer, mend, on_engine
 from proving.exercises import Outcome
+from proving.paths import LABS
 
 BASES, PARENT = "02-base-images", "02-common-parent"
 
@@ -9,6 +14,28 @@ BASES, PARENT = "02-base-images", "02-common-parent"
 def checked(folder):
     """Check a folder of this exercise."""
     return answer(BASES, folder, PARENT)
+
+
+@pytest.mark.parametrize(
+    ("shared_bytes", "lists_bytes", "told"),
+    [
+        (36_000_000, 0, ""),
+        (48_000_000, 9_000_000, "9 MB of package lists"),
+        (48_000_000, 0, "48 MB in 2 packages"),
+    ],
+)
+def test_what_the_parent_has_too_much_of_is_told(shared_bytes, lists_bytes, told):
+    """Lists that nobody needs, or a base that is made for more."""
+    check = runpy.run_path(str(LABS / "exercises" / PARENT / "check.py"))
+    contents = SimpleNamespace(
+        transfer_bytes=shared_bytes + 500,
+        packages=("curl", "jq"),
+        bytes_below=lambda folder: lists_bytes,
+    )
+    found = check["_too_much_shared"]([SimpleNamespace(contents=contents, own_bytes=500)])
+
+    assert told in found
+    assert bool(told) == bool(found)
 
 
 @on_engine
@@ -71,11 +98,11 @@ def test_an_empty_parent_gets_a_hint(turns):
     folder = turns / PARENT / "solution"
     parent = folder / "Dockerfile"
     lines = parent.read_text(encoding="utf-8").splitlines(keepends=True)
-    parent.write_text("".join(lines[:2]), encoding="utf-8")
+    parent.write_text("".join(lines[:3]), encoding="utf-8")
     for name in ("menu", "hours"):
         mend(
             folder / name / "Dockerfile",
-            ("FROM ${PARENT}\n", "FROM ${PARENT}\n" + "".join(lines[2:])),
+            ("FROM ${PARENT}\n", "FROM ${PARENT}\n" + "".join(lines[3:])),
         )
     mend(folder / "orders" / "Dockerfile", ("recommends sqlite3", "recommends curl jq sqlite3"))
     found = checked("solution")
