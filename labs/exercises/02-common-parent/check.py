@@ -195,7 +195,7 @@ def _too_much_shared(services: Sequence[Service]) -> str:
     if lists_bytes := first.contents.bytes_below(LISTS):
         return (
             f"They share what can be shared, and {humanize(lists_bytes, 'B')} of package lists, "
-            "too. Which step has made them, and which one could be without them?"
+            "unpacked, too. Which step has made them, and which one could be without them?"
         )
     return (
         f"They share what can be shared, {humanize(shared_bytes, 'B')} in "
