@@ -29,15 +29,12 @@ TOMORROWS = "2026-11-24T18:00,station-01,6.5"
 SMALL_BYTES = 500_000
 """What is not worth a hint: a list of users, the application itself, the readings of a day."""
 
-OF_ROOT, NOT_WRITABLE = "root", "not writable"
-LOOK = f"""
-[ "$(id -u)" != 0 ] || echo {OF_ROOT}
-[ -z "$(find /{READINGS} ! -writable)" ] || echo {NOT_WRITABLE}
-"""
+LOOK = f"id -u; find /{READINGS} ! -writable"
+"""Who runs the server, and what it cannot write of that which it corrects."""
 
 
 def check_folder(lab: Lab, folder: Path) -> Answer:
-    """Weigh the image of a copy of the folder, and what of the next release's image is new.
+    """Weigh the image of the folder, and what of the next release's image is new.
 
     Judged is what the server does and what the layers hold, not how the Dockerfile is written.
     """
@@ -47,24 +44,28 @@ def check_folder(lab: Lab, folder: Path) -> Answer:
             f"{' and '.join(changed)} must stay as the exercise has it: the check knows which "
             "readings there are. What is to be mended is the Dockerfile.",
         )
+    today = lab.build(folder)
+    try:
+        if fault := _fault(lab, today, LATEST, of_today=4):
+            return Answer(Outcome.FAILED, fault)
+        if found := _in_vain(today):
+            return Answer(Outcome.HINT, f"The server works. But {found}")
+        return _next_release(lab, folder, today)
+    except (ContainerError, CouldNotMeasure) as error:
+        return Answer(Outcome.FAILED, str(error))
+
+
+def _next_release(lab: Lab, folder: Path, today: Image) -> Answer:
+    """Build a copy of the folder in which the day and the application have another line."""
     with Progress(folder.name) as progress, lab.workspace_of(folder, folder) as work:
-        progress.say(f"Building {folder.name} as it is …")
-        today = work.build()
-        try:
-            if fault := _fault(lab, today, LATEST, of_today=4):
-                return Answer(Outcome.FAILED, fault)
-            if found := _in_vain(today):
-                return Answer(Outcome.HINT, f"The server works. But {found}")
-            work.append("today.csv", f"{TOMORROWS}\n")
-            work.append("app.py", "# of tomorrow\n")
-            progress.say(f"Building {folder.name} with a line more …")
-            tomorrow = work.build()
-            if fault := _fault(lab, tomorrow, TOMORROWS, of_today=5):
-                return Answer(Outcome.FAILED, f"With one more line in today.csv: {fault}")
-            progress.note(f"Built a copy of {folder.name} twice.")
-            return judge_release(today.contents, tomorrow.contents)
-        except (ContainerError, CouldNotMeasure) as error:
-            return Answer(Outcome.FAILED, str(error))
+        work.append("today.csv", f"{TOMORROWS}\n")
+        work.append("app.py", "# of tomorrow\n")
+        progress.say(f"Building {folder.name} with a line more …")
+        tomorrow = work.build()
+        progress.note(f"Built a copy of {folder.name} with a line more.")
+        if fault := _fault(lab, tomorrow, TOMORROWS, of_today=5):
+            return Answer(Outcome.FAILED, f"With one more line in today.csv: {fault}")
+        return judge_release(today.contents, tomorrow.contents)
 
 
 def _text(file: Path) -> str:
@@ -86,14 +87,11 @@ def _fault(lab: Lab, image: Image, latest: str, *, of_today: int) -> str:
 
 def _not_allowed(app: Container) -> str:
     _, told = app.exec(["sh", "-c", LOOK])
-    found = told.decode(errors="replace").split("\n")
-    if OF_ROOT in found:
+    user, *not_writable = told.decode(errors="replace").split()
+    if user == "0":
         return "The server runs as root; its Dockerfile had it run as station."
-    if NOT_WRITABLE in found:
-        return (
-            f"The server cannot write to all that is in /{READINGS}, where it corrects readings: "
-            "they belong to another user."
-        )
+    if not_writable:
+        return f"The server cannot write to {not_writable[0]}, where it is to correct readings."
     return ""
 
 
