@@ -48,7 +48,7 @@ class TestWithoutAnEngine:
         found = judged("greeting", "farewell")
 
         assert Outcome.HINT == found.outcome
-        assert "3 packages were downloaded: greeting and farewell, 601 kB," in found.sentence
+        assert "3 packages were downloaded; greeting and farewell (601 kB)" in found.sentence
         assert "without a layer" in found.sentence
 
     def test_a_mount_that_stays_empty_is_told(self):
@@ -126,7 +126,7 @@ def test_one_run_is_half_a_solution(turns):
     mounted = answer(CHAPTER, "start", EXERCISE)
 
     assert [Outcome.HINT, Outcome.HINT] == [bare.outcome, mounted.outcome]
-    assert "3 packages were downloaded: farewell and greeting" in bare.sentence
+    assert "3 packages were downloaded; farewell and greeting" in bare.sentence
     assert "without a layer" in bare.sentence
     assert "There is a cache mount" in mounted.sentence
 

@@ -197,8 +197,8 @@ def _again(found: Found) -> Answer:
     again_bytes = sum(r.body_bytes for r in found.again)
     told = (
         f"After the repository has moved on it builds. But {ADDED} was added to packages.txt, and "
-        f"{found.downloads} packages were downloaded: {names}, "
-        f"{humanize(again_bytes, 'B')}, for the second time."
+        f"{found.downloads} packages were downloaded; {names} ({humanize(again_bytes, 'B')}) for "
+        "the second time."
     )
     if found.kept_bytes:
         kept = humanize(found.kept_bytes, "B")
