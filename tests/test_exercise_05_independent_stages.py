@@ -13,7 +13,7 @@ def test_the_start_gets_a_hint():
     """A misprint in what the service does not have stops it: the step and the line are told."""
     found = answer(CHAPTER, "start", EXERCISE)
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "python make_manual.py" in found.sentence
     assert "step 2 is numbered 7." in found.sentence
 
@@ -21,7 +21,9 @@ def test_the_start_gets_a_hint():
 @on_engine
 def test_the_solution_passes():
     """Three stages that begin at the base, and one that takes what two of them have made."""
-    assert Outcome.PASSED == answer(CHAPTER, "solution", EXERCISE).outcome
+    found = answer(CHAPTER, "solution", EXERCISE)
+
+    assert Outcome.PASSED == found.outcome, found.sentence
 
 
 @on_engine
@@ -33,7 +35,7 @@ def test_the_whole_folder_in_each_stage_gets_a_hint(turns):
     )
     found = answer(CHAPTER, "start", EXERCISE)
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "the library and the pages were made again" in found.sentence
     assert "COPY . ." in found.sentence
 
@@ -66,7 +68,7 @@ def test_another_last_stage_has_failed(turns):
     dockerfile.write_text(f"{before}{service}\n{manual}{stage}\n", encoding="utf-8")
     found = answer(CHAPTER, "solution", EXERCISE)
 
-    assert Outcome.FAILED == found.outcome
+    assert Outcome.FAILED == found.outcome, found.sentence
     assert "did not run make_library.sh and make_pages.py" in found.sentence
 
 
@@ -77,7 +79,7 @@ def test_a_manual_that_is_left_out_has_failed(turns):
     mend(dockerfile, ("AS manual", "AS book"))
     found = answer(CHAPTER, "solution", EXERCISE)
 
-    assert Outcome.FAILED == found.outcome
+    assert Outcome.FAILED == found.outcome, found.sentence
     assert found.sentence.startswith("`docker build --target=manual .` has failed")
 
 
@@ -87,5 +89,5 @@ def test_an_edited_source_is_told(turns):
     mend(turns / EXERCISE / "start" / "make_manual.py", ("sys.exit(", "print("))
     found = answer(CHAPTER, "start", EXERCISE)
 
-    assert Outcome.FAILED == found.outcome
+    assert Outcome.FAILED == found.outcome, found.sentence
     assert found.sentence.startswith("make_manual.py must stay")

@@ -96,7 +96,7 @@ def test_the_start_gets_a_hint():
     """The script and its sleep are found beside the server, and a failure that nobody sees."""
     found = answer(CHAPTER, "start", EXERCISE)
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "second function: beside `python /app/server.py`" in found.sentence
     assert "no report, for http://127.0.0.1:9 cannot be asked" in found.sentence
 
@@ -104,7 +104,9 @@ def test_the_start_gets_a_hint():
 @on_engine
 def test_the_solution_passes():
     """The argument names the program, and nothing stands between the two and the engine."""
-    assert Outcome.PASSED == answer(CHAPTER, "solution", EXERCISE).outcome
+    found = answer(CHAPTER, "solution", EXERCISE)
+
+    assert Outcome.PASSED == found.outcome, found.sentence
 
 
 def write_script(folder: Path, *edits: tuple[str, str]) -> None:
@@ -129,10 +131,10 @@ def test_half_a_solution_gets_the_next_hint(turns):
     write_script(folder, alone, ("    python /app/server.py", "    exec python /app/server.py"))
     passed = answer(CHAPTER, "start", EXERCISE)
 
-    assert [Outcome.HINT, Outcome.HINT] == [hidden.outcome, kept.outcome]
+    assert [Outcome.HINT, Outcome.HINT] == [hidden.outcome, kept.outcome], kept.sentence
     assert "ends with exit status 0: to the engine" in hidden.sentence
     assert "PID 1 is `/bin/sh /app/start.sh`" in kept.sentence
-    assert Outcome.PASSED == passed.outcome
+    assert Outcome.PASSED == passed.outcome, passed.sentence
 
 
 @on_engine
@@ -144,7 +146,7 @@ def test_an_argument_that_names_no_program_has_failed(turns):
     )
     found = answer(CHAPTER, "start", EXERCISE)
 
-    assert Outcome.FAILED == found.outcome
+    assert Outcome.FAILED == found.outcome, found.sentence
     assert "with the argument `report`, no container of the image starts" in found.sentence
 
 
@@ -161,7 +163,9 @@ def test_a_program_of_that_name_passes_too(turns):
         ),
     )
 
-    assert Outcome.PASSED == answer(CHAPTER, "start", EXERCISE).outcome
+    found = answer(CHAPTER, "start", EXERCISE)
+
+    assert Outcome.PASSED == found.outcome, found.sentence
 
 
 @on_engine
@@ -170,5 +174,5 @@ def test_an_edited_program_is_told(turns):
     mend(turns / EXERCISE / "start" / "report.py", ("sys.exit(", "print("))
     found = answer(CHAPTER, "start", EXERCISE)
 
-    assert Outcome.FAILED == found.outcome
+    assert Outcome.FAILED == found.outcome, found.sentence
     assert found.sentence.startswith("report.py must stay")

@@ -107,14 +107,14 @@ def _misprinted(work: Workspace) -> Answer | None:
             f"although it has no manual. {failure(error.progress)}\n"
             "Which stages does the service need, and on what does each of them stand?",
         )
-    if not (ran := _steps(image)):
+    # not the steps alone: a file that was copied may be copied again, when others tidy the cache
+    if not (made := [f"the {name}" for name in stages_run(image.progress)]):
         return None
-    made = [f"the {name}" for name in stages_run(image.progress)]
-    again = f"{' and '.join(made)} were made again: " if made else ""
     return Answer(
         Outcome.HINT,
         "The service works, and a misprint in manual.txt does not stop it. But for the change of "
-        f"that one line {again}{ran} ran. Which files does each stage need?",
+        f"that one line {' and '.join(made)} were made again: {_steps(image)} ran. Which files "
+        "does each stage need?",
     )
 
 
