@@ -132,8 +132,7 @@ def judge_report(run: Run) -> Answer | None:
         return Answer(
             Outcome.HINT,
             f"The server is alone in its container, and {asked} ends. But `docker logs` has no "
-            f"report, only {run.log.strip()[-80:]!r}.{written} Where does the engine read what a "
-            "program says?",
+            f"report{_instead(run.log)}.{written} Where does the engine read what a program says?",
         )
     return None
 
@@ -175,8 +174,8 @@ def judge_failure(run: Run) -> str:
         )
     if NO_REPORT not in run.log:
         return (
-            f"{works} where the shop cannot be asked, `docker logs` has no word of it, only "
-            f"{run.log.strip()[-80:]!r}. Where does the engine read what a program says?"
+            f"{works} where the shop cannot be asked, `docker logs` has no word of it"
+            f"{_instead(run.log)}. Where does the engine read what a program says?"
         )
     if not run.exit_status:
         return (
@@ -216,3 +215,8 @@ def _to_its_end(job: Container) -> Run:
 def _told(processes: Sequence[Process]) -> str:
     """Return the commands of processes, each once, for a sentence."""
     return ", ".join(dict.fromkeys(f"`{one.args or one.comm}`" for one in processes))
+
+
+def _instead(log: str) -> str:
+    """Return what a log has in the place of what was expected, to end a sentence."""
+    return f", but {log.strip()[-80:]!r}" if log.strip() else ", and nothing else"
