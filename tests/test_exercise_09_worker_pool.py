@@ -83,7 +83,7 @@ class TestHowItStops:
 
         assert Outcome.HINT == found.outcome
         assert "all of its 3 workers were told" in found.sentence
-        assert "does it wait" in found.sentence
+        assert "Does that one wait until they have ended?" in found.sentence
 
     def test_a_status_of_its_own_gets_a_hint(self, check):
         """All is done, and whoever looks at the status takes it for a failure."""

@@ -48,11 +48,14 @@ class Process:
     environment: Sequence[str]
 
     def shows(self, secret: str) -> str:
-        """Return where the process shows a secret, or nothing."""
+        """Return where the process shows a secret, and to whom, or nothing."""
         for line in self.environment:
             if secret in line:
-                return f"in its environment, as {line.partition('=')[0]}"
-        return "among its arguments" if any(secret in one for one in self.arguments) else ""
+                name = line.partition("=")[0]
+                return f"in its environment, as {name}, which all programs inherit that it starts"
+        if any(secret in argument for argument in self.arguments):
+            return "among its arguments, which all see who may list processes"
+        return ""
 
 
 @dataclass(frozen=True)
@@ -225,8 +228,8 @@ def _shown(processes: Sequence[Process], password: Token) -> str:
             args = password.masked(" ".join(process.arguments).strip())
             return (
                 "The image has no token any more. But the password, which came in a file, is shown "
-                f"by the process {process.pid}, `{args}`, {where}: others can see it there, and "
-                "so it is handed down. Which program needs it, and could that one open the file?"
+                f"by the process {process.pid}, `{args}`, {where}. Which program needs it, and "
+                "could that one open the file?"
             )
     return ""
 
@@ -269,7 +272,7 @@ def _unopened(end: End) -> str:
     if end.running:
         return (
             f"Nobody shows its secrets, and missing settings are named. But {given} it starts all "
-            "the same. Which command has failed then, and who looks at its exit status?"
+            "the same. Who opens the file, when, and who notices that it cannot be opened?"
         )
     if end.exit_status == 0 or not (end.names(path) or end.names(PASSWORD_FILE)):
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -136,28 +137,32 @@ def judge_stop(stop: Stop, processes: Sequence[Process], work: Work) -> Answer:
     untold = workers - work.told
     seen = f"{_told(work)}, and {_invoices(len(work.cut))} begun and never finished"
     whose = _parents(processes, untold or workers)
+    after = f"{stop.seconds:.1f} s after {signal.Signals(stop.signal).name.removeprefix('SIG')}"
     if stop.killed:
+        first = "" if "(PID 1)" in whose else f" PID 1 is `{_args(processes, 1)}`."
         question = "Who tells the workers?" if untold else "What still runs, and who ends that?"
         return Answer(
-            Outcome.HINT,
-            f"The engine had to kill it {stop.seconds:.1f} s after TERM: {seen}. PID 1 is "
-            f"`{_args(processes, 1)}`. {whose} {question}",
+            Outcome.HINT, f"The engine had to kill it {after}: {seen}.{first} {whose} {question}"
         )
     if work.cut:
+        question = (
+            "Does that one tell them, and does it wait until they have ended?"
+            if untold
+            else "Does that one wait until they have ended?"
+        )
         return Answer(
             Outcome.HINT,
-            f"It ended {stop.seconds:.1f} s after TERM with exit status {stop.exit_status}: "
-            f"{seen}. {whose} Does that one tell them, and does it wait until they have ended?",
+            f"It ended {after} with exit status {stop.exit_status}: {seen}. {whose} {question}",
         )
     if stop.exit_status:
         return Answer(
             Outcome.HINT,
-            f"It ended {stop.seconds:.1f} s after TERM, and every invoice was finished. But its "
-            f"exit status is {stop.exit_status}, which tells of a failure. Whose status is that?",
+            f"It ended {after}, and every invoice was finished. But its exit status is "
+            f"{stop.exit_status}, which tells of a failure. Whose status is that?",
         )
     return Answer(
         Outcome.PASSED,
-        f"It ended {stop.seconds:.1f} s after TERM with exit status 0, and all {work.finished} "
+        f"It ended {after} with exit status 0, and all {work.finished} "
         "invoices that were begun were finished.",
     )
 
