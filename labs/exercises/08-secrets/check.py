@@ -98,9 +98,9 @@ def check_folder(lab: Lab, folder: Path) -> Answer:
         return Answer(Outcome.HINT, hint)
     return Answer(
         Outcome.PASSED,
-        "The token was there for the build, and is in neither the image's layers nor its "
-        "description. The password was there for the shop, and no process shows it. What is "
-        "missing is named at once, and all of it.",
+        f"The build had its token, and neither one of the image's {len(image.diff_ids)} layers nor "
+        "its description has it. The shop had its password, and no process shows it. All "
+        f"{len(SETTINGS)} settings that are missing are named at once.",
     )
 
 
