@@ -115,6 +115,14 @@ class TestJudging:
             assert told in found.sentence
             assert "DeadlineExceeded" in found.sentence
 
+    def test_a_deadline_for_an_ambassador(self, check):
+        """What runs on is ended, and that is a failure."""
+        runs, done = part(check, "ambassador", runs=True), part(check, "report", status=0)
+        found = judged(check, runs, done, delivered=1, given_up="DeadlineExceeded")
+
+        assert Outcome.HINT == found.outcome
+        assert "ambassador had to be ended" in found.sentence
+
     def test_a_report_that_comes_twice(self, check):
         """The try that had delivered it was no good one."""
         ended = [part(check, name, status=0) for name in ("ambassador", "report")]

@@ -112,12 +112,7 @@ def judge(seen: Seen) -> Answer:
     if not seen.delivered:
         return _undelivered(seen)
     if seen.given_up:
-        return Answer(
-            Outcome.HINT,
-            f"The store has its report, and the Job counts as failed all the same "
-            f"({seen.given_up}): {seen.told}. With which status does every container of a pod have "
-            "to end, so that the pod has succeeded?",
-        )
+        return Answer(Outcome.HINT, _given_up(seen))
     if not seen.is_over:
         return Answer(Outcome.HINT, _endless(seen))
     if seen.delivered > 1:
@@ -190,6 +185,22 @@ def _in_vain(seen: Seen, said: str) -> Answer:
         Outcome.HINT,
         f"It was tried {seen.failures} times, and in vain{said}: {seen.told}. "
         "The report asks on its own localhost, and nowhere else. Who listens there?",
+    )
+
+
+def _given_up(seen: Seen) -> str:
+    found = (
+        f"The store has its report, and the Job counts as failed all the same ({seen.given_up}): "
+        f"{seen.told}."
+    )
+    if seen.running:
+        return (
+            f"{found} {seen.running} had to be ended. "
+            "Who could tell it in time that the work is done?"
+        )
+    return (
+        f"{found} With which status does every container of a pod have to end, so that the pod "
+        "has succeeded?"
     )
 
 
