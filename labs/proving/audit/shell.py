@@ -11,8 +11,10 @@ import shlex
 
 from ..instructions import Heredoc, Instruction, exec_form, is_heredoc
 
+_PIPELINES = re.compile(r"&&|\|\||[;\n]")
 _CHAIN = re.compile(r"&&|\|\||[;|\n]")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "source", "."))
+_REDIRECTION = re.compile(r"(?:\d*|&)(?:>>?|<)\|?(.*)")
 _SHEBANG = re.compile(r"#!\s*(?:\S*/env\s+(?:-\S+\s+)*)?(\S+)")
 
 
@@ -42,15 +44,29 @@ def _is_of_shell(script: Heredoc) -> bool:
 
 
 def _read_by_shells(run: Instruction) -> list[Heredoc]:
-    """Return the here-documents that are given to a shell as its commands."""
+    """Return the here-documents that a shell gets as its commands, through a pipe perhaps."""
     left, found = list(run.heredocs), []
-    for line in _CHAIN.split(run.arguments):
-        words = _words(line)
-        own = [left.pop(0) for word in words if is_heredoc(word) and left]
-        rest = [word for word in words if not is_heredoc(word)]
-        if not rest or (posixpath.basename(rest[0]) in _SHELLS and not _script_of(rest)):
+    for pipeline in _PIPELINES.split(run.arguments):
+        piped = [_words(line) for line in pipeline.split("|")]
+        own = [left.pop(0) for words in piped for word in words if is_heredoc(word) and left]
+        if any(map(_reads_commands, piped)):
             found += own
     return found
+
+
+def _reads_commands(words: list[str]) -> bool:
+    rest = _without_redirections([word for word in words if not is_heredoc(word)])
+    return not rest or (posixpath.basename(rest[0]) in _SHELLS and not _script_of(rest))
+
+
+def _without_redirections(words: list[str]) -> list[str]:
+    left, is_target = [], False
+    for word in words:
+        match = _REDIRECTION.fullmatch(word)
+        if match is None and not is_target:
+            left.append(word)
+        is_target = match is not None and not match[1]
+    return left
 
 
 def _program_of(line: str) -> list[str]:
