@@ -79,6 +79,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api) -> Callab
 
     monkeypatch.setattr(clean.kit_packages, "remove", note("kit", 1))
     monkeypatch.setattr(clean.kit_packages, "images", lambda _client: [])
+    monkeypatch.setattr(clean.kit_registry, "remove", note("registry", None))
     monkeypatch.setattr(clean.leftovers, "remove", note("runs", 3))
     monkeypatch.setattr(clean.leftovers, "remove_bases", note("bases", 2))
     monkeypatch.setattr(clean.private, "erase", note("private", 0))
@@ -97,9 +98,9 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api) -> Callab
 def test_records_of_our_commands_go(cleaned, api):
     """After the images that hold them, children first; what another's command needs stays."""
     said = cleaned("tcp://127.0.0.1:2375")
-    records = api.happened[3:-1]
+    records = api.happened[4:-1]
 
-    assert ["kit", "runs", "bases"] == api.happened[:3]
+    assert ["kit", "registry", "runs", "bases"] == api.happened[:4]
     assert "private" == api.happened[-1]
     assert {"copied", "ours", "of ours", "ours beside theirs"} == set(records)
     assert {"shared", "theirs"} == set(api.found)
@@ -113,7 +114,7 @@ def test_a_private_engine_is_erased_as_a_whole(cleaned, api):
     """Its records need not be removed one by one."""
     said = cleaned(private.url())
 
-    assert ["kit", "runs", "bases", "private"] == api.happened
+    assert ["kit", "registry", "runs", "bases", "private"] == api.happened
     assert f"Removed 3 things of runs and 2 bases from {private.url()}." == said
 
 
