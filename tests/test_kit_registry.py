@@ -523,8 +523,8 @@ def test_an_engine_takes_from_a_room_only_the_layers_that_it_lacks(engine, lapto
                 environment = {**laptop[1], "PROVING_KIT": room_address}
                 told.append(on_laptop(laptop[0], environment, PARTICIPANT))
                 sent.append(sent_bytes(engine) - before)
+            engine.docker.images.remove(name)
     finally:
-        engine.docker.images.remove(name)
         registry.remove(engine.docker)
 
     ours = {"label": f"{debian.LABEL}={registry.name()}"}
