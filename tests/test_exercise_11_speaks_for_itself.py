@@ -14,6 +14,11 @@ CHECK = runpy.run_path(str(LABS / "exercises" / NAME / "check.py"))
 VOLUME = "VOLUME /var/lib/visitors\n"
 
 
+def keep_lines_back(app):
+    """Leave it to Python when a line is written."""
+    mend(app, ("values, flush=True", "values"), ('"gone", flush=True', '"gone"'))
+
+
 def test_the_checks_are_the_audits():
     """Each is asked of the source that answers it; page and notebook tell how many there are."""
     read, ran = CHECK["READ"], CHECK["RUN"]
@@ -76,7 +81,7 @@ def test_a_request_that_is_cut_is_the_first_to_be_fixed(turns):
 @on_engine
 def test_lines_that_are_kept_back_are_no_log(turns):
     """Nothing is logged while it runs: the check could not be measured, and that is no pass."""
-    mend(turns / NAME / "solution" / "app.py", (", flush=True", ""))
+    keep_lines_back(turns / NAME / "solution" / "app.py")
 
     found = answer(SLUG, "solution", NAME)
 
@@ -111,7 +116,7 @@ def test_a_book_in_the_wrong_place_is_told(turns, edits, told):
 def test_another_way_passes_too(turns):
     """Python can be told not to keep lines back, and threads that are waited for need no order."""
     folder = turns / NAME / "solution"
-    mend(folder / "app.py", (", flush=True", ""))
+    keep_lines_back(folder / "app.py")
     mend(folder / "Dockerfile", ("PORT=8000", "PORT=8000 PYTHONUNBUFFERED=1"))
     mend(
         folder / "app.py",

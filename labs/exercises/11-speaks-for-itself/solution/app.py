@@ -54,6 +54,16 @@ class Page(BaseHTTPRequestHandler):
         print(words % values, flush=True)
 
 
+class Server(ThreadingHTTPServer):
+    """The server of the page."""
+
+    daemon_threads = False  # the end waits for requests that are being answered
+
+    def handle_error(self, *_):
+        """Log that a visitor has gone before the answer came."""
+        print("gone", flush=True)
+
+
 def stop(*_):
     """Take no more requests; `shutdown` waits for the end of `serve_forever`, so not here."""
     threading.Thread(target=server.shutdown).start()
@@ -61,7 +71,6 @@ def stop(*_):
 
 BOOK.touch()
 signal.signal(signal.SIGTERM, stop)
-server = ThreadingHTTPServer(("", PORT), Page)
-server.daemon_threads = False  # the end waits for requests that are being answered
+server = Server(("", PORT), Page)
 server.serve_forever()
 server.server_close()

@@ -54,6 +54,14 @@ class Page(BaseHTTPRequestHandler):
         print(words % values)
 
 
+class Server(ThreadingHTTPServer):
+    """The server of the page."""
+
+    def handle_error(self, *_):
+        """Log that a visitor has gone before the answer came."""
+        print("gone")
+
+
 def stop(*_):
     """End at once."""
     sys.exit(0)
@@ -61,5 +69,5 @@ def stop(*_):
 
 BOOK.touch()
 signal.signal(signal.SIGTERM, stop)
-server = ThreadingHTTPServer(("", PORT), Page)
+server = Server(("", PORT), Page)
 server.serve_forever()
