@@ -30,7 +30,7 @@ def test_the_start_is_told_what_to_fix_first():
     """Of what can be read, the secret is the weightiest: it is told where, and not what it is."""
     found = answer(SLUG, "start")
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "3 of 3 checks are left" in found.sentence
     assert "To fix first: `secrets` does not hold. 1 place. (environment: VOUCHER_SECRET" in (
         found.sentence
@@ -43,7 +43,7 @@ def test_the_solution_passes():
     """The answer has the audit's own figures."""
     found = answer(SLUG, "solution")
 
-    assert Outcome.PASSED == found.outcome
+    assert Outcome.PASSED == found.outcome, found.sentence
     assert "All 7 checks hold. It ended" in found.sentence
     assert "/readyz" in found.sentence
 
@@ -57,7 +57,7 @@ def test_what_can_only_be_seen_in_a_run_comes_next(turns):
 
     found = answer(SLUG, "start")
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "Run in a cage, 4 of 4 checks are left" in found.sentence
     assert "`stops` does not hold. SIGTERM did not end it" in found.sentence
 
@@ -73,7 +73,7 @@ def test_a_user_who_may_not_write_the_log_is_told(turns):
 
     found = answer(SLUG, "start")
 
-    assert Outcome.FAILED == found.outcome
+    assert Outcome.FAILED == found.outcome, found.sentence
     assert "shop.log: Permission denied" in found.sentence
 
 
@@ -90,7 +90,7 @@ def test_a_secret_that_has_only_moved_is_no_solution(turns):
 
     found = answer(SLUG, "solution")
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "1 of 4 checks is left" in found.sentence
     assert "`settings` could not be measured. It comes up without" in found.sentence
     assert "Whose secret" in found.sentence
@@ -109,7 +109,9 @@ def test_another_way_passes_too(turns):
     )
     assert start.is_dir()
 
-    assert Outcome.PASSED == answer(SLUG, "solution").outcome
+    found = answer(SLUG, "solution")
+
+    assert Outcome.PASSED == found.outcome, found.sentence
 
 
 @on_engine
@@ -120,5 +122,5 @@ def test_other_vouchers_fail(turns, edit):
 
     found = answer(SLUG, "start")
 
-    assert Outcome.FAILED == found.outcome
+    assert Outcome.FAILED == found.outcome, found.sentence
     assert "no voucher made with that" in found.sentence

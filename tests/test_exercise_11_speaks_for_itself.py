@@ -35,7 +35,7 @@ def test_the_start_cannot_be_measured():
     """The answer has the application's own words, and how it does come up."""
     found = answer(SLUG, "start", NAME)
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "could not measure 5 of 5 checks" in found.sentence
     assert "BOOK is not set" in found.sentence
 
@@ -45,7 +45,7 @@ def test_the_solution_passes():
     """All is measured, and the book goes on in a second container."""
     found = answer(SLUG, "solution", NAME)
 
-    assert Outcome.PASSED == found.outcome
+    assert Outcome.PASSED == found.outcome, found.sentence
     assert "7 checks, and all of them hold" in found.sentence
     assert "visitor 2" in found.sentence
 
@@ -60,7 +60,7 @@ def test_settings_alone_do_not_bring_it_up(turns):
 
     found = answer(SLUG, "start", NAME)
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "could not measure 5 of 5 checks" in found.sentence
     assert "No such file or directory" in found.sentence
 
@@ -73,7 +73,7 @@ def test_a_request_that_is_cut_is_the_first_to_be_fixed(turns):
 
     found = answer(SLUG, "solution", NAME)
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "of 7 checks 3 are left" in found.sentence
     assert "`drains` does not hold." in found.sentence
 
@@ -85,7 +85,7 @@ def test_lines_that_are_kept_back_are_no_log(turns):
 
     found = answer(SLUG, "solution", NAME)
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert "of 7 checks 1 is left" in found.sentence
     assert "`logs` could not be measured. It has logged nothing" in found.sentence
 
@@ -108,7 +108,7 @@ def test_a_book_in_the_wrong_place_is_told(turns, edits, told):
 
     found = answer(SLUG, "solution", NAME)
 
-    assert Outcome.HINT == found.outcome
+    assert Outcome.HINT == found.outcome, found.sentence
     assert told in found.sentence
 
 
@@ -123,7 +123,9 @@ def test_another_way_passes_too(turns):
         ("    threading.Thread(target=server.shutdown).start()\n", "    sys.exit(0)\n"),
     )
 
-    assert Outcome.PASSED == answer(SLUG, "solution", NAME).outcome
+    found = answer(SLUG, "solution", NAME)
+
+    assert Outcome.PASSED == found.outcome, found.sentence
 
 
 @on_engine
@@ -136,5 +138,5 @@ def test_a_server_without_a_book_fails(turns):
 
     found = answer(SLUG, "solution", NAME)
 
-    assert Outcome.FAILED == found.outcome
+    assert Outcome.FAILED == found.outcome, found.sentence
     assert "it counts no visitors" in found.sentence
