@@ -65,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `python -m proving.deck [AGENDA…]` and return its exit status."""
     parser = argparse.ArgumentParser(prog="deck", description="Make slides of the chapters.")
     parser.add_argument("agendas", nargs="*", metavar="AGENDA", help="such as half-day; or all")
-    parser.add_argument("--no-pdf", action="store_true", help="make the slides alone")
+    parser.add_argument(
+        "--no-pdf",
+        action="store_true",
+        help="make index.html and notes.html, no PDFs, and try no slide in a browser",
+    )
     options = parser.parse_args(arguments)
     try:
         decks = build(options.agendas or agendas.names())

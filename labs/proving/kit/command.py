@@ -54,7 +54,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help=f"load a kit: its folder, its archive, or a room's address; else {sources.VARIABLE}",
     )
     does.add_argument("--serve", action="store_true", help="serve the kit's folder to a room")
-    does.add_argument("--size", action="store_true", help="tell how large the kit will be, alone")
+    does.add_argument("--size", action="store_true", help="only tell how large the kit will be")
     parser.add_argument(
         "--folder", type=Path, default=FOLDER, help="the kit's folder, such as one on a stick"
     )

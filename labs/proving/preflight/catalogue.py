@@ -368,7 +368,7 @@ CHECKS: tuple[Check, ...] = (
             "no-build",
             Level.RED,
             "An image does not build.",
-            {"podman": _OTHER_DOCKER, "": "The sentence above says why; mend that first."},
+            {"podman": _OTHER_DOCKER, "": "Where it was run, its line says why; mend that first."},
         ),
         Outcome("no-start", Level.RED, "An image was built, and does not run.", _RESTART),
         Outcome(
