@@ -89,7 +89,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api) -> Callab
         said: list[str] = []
         monkeypatch.setattr(clean.engine, "find", lambda *, start: found)
         monkeypatch.setattr(clean, "say", said.append)
-        assert 0 == clean.main()
+        assert 0 == clean.main([])
         return said[0]
 
     return run
@@ -130,8 +130,35 @@ def test_no_engine_is_no_error(monkeypatch):
     monkeypatch.setattr(clean.private, "erase", lambda: False)
     monkeypatch.setattr(clean, "say", said.append)
 
-    assert 0 == clean.main()
+    assert 0 == clean.main([])
     assert ["There is no private engine here."] == said
+
+
+@pytest.mark.parametrize(
+    ("argument", "status"), [("--help", 0), ("-h", 0), ("--halp", 2), ("09", 2), ("", 2)]
+)
+@pytest.mark.usefixtures("cleaned")
+def test_an_argument_removes_nothing(monkeypatch, api, argument, status):
+    """A question is answered, and a slip is refused, before any engine is looked for."""
+    monkeypatch.setattr(clean.engine, "find", lambda *, start: api.happened.append("found"))
+    with pytest.raises(SystemExit) as ended:
+        clean.main([argument])
+
+    assert status == ended.value.code
+    assert [] == api.happened
+
+
+def test_the_help_tells_what_goes_and_what_stays(capsys):
+    """Since nobody is asked before."""
+    with pytest.raises(SystemExit):
+        clean.main(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+
+    assert "usage: nox -s clean --" in told
+    for words in ("the bases", "build cache", "private engine", "Nobody is asked"):
+        assert words in told.partition("What stays:")[0]
+    for words in ("public images", "your edits", "your progress", "nox -s hub -- --clear"):
+        assert words in told.partition("What stays:")[2]
 
 
 def test_the_guide_has_dockerfiles_where_they_are_looked_for():

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,19 @@ FOLDERS = (LABS / "images", LABS / "exercises")
 """Where the guide's Dockerfiles lie."""
 
 
-def main() -> int:
+_GOES = (
+    "Remove every trace of the guide from the engine: what runs have left, the bases and the "
+    "cluster's node, and the build cache of its own Dockerfiles; then the private engine with its "
+    "data, the wheels and a kit that was taken. Nobody is asked first, and whoever shares the "
+    "engine loses them as well."
+)
+_STAYS = (
+    "What stays: public images that were pulled, the working copy with your edits, your progress, "
+    "and, but for the private engine, a room, which `nox -s hub -- --clear` removes."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Clean up and say what was removed; return the exit status.
 
     Public images that were pulled stay, since other work on the machine may use them, and so do
@@ -30,6 +43,8 @@ def main() -> int:
     Dockerfiles' commands have made goes, unless somebody else's command needs it. What a room has
     on another engine than the private one stays: that is removed by `nox -s hub -- --clear`.
     """
+    parser = argparse.ArgumentParser(prog="nox -s clean --", description=_GOES, epilog=_STAYS)
+    parser.parse_args(arguments)
     try:
         found = _engine()
         if found is not None:
