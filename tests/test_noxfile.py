@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from importlib import import_module
 
 import pytest
 from proving.paths import ROOT
@@ -71,6 +72,26 @@ def test_the_guide_tells_of_every_session(listed):
     sessions = re.findall(r"^[*-] (\w+)", listed, re.MULTILINE)
 
     assert [] == [name for name in sessions if f"`{name}`" not in page]
+
+
+@pytest.mark.parametrize(
+    ("session", "module"),
+    [
+        ("clean", "proving.clean"),
+        ("deck", "proving.deck"),
+        ("hub", "proving.room.command"),
+        ("kit", "proving.kit.command"),
+        ("preflight", "proving.preflight.command"),
+        ("progress", "proving.my_progress_command"),
+        ("reset", "proving.workcopy"),
+    ],
+)
+def test_a_usage_line_has_the_command_as_it_is_typed(session, module, capsys):
+    """And not the name of a program that is nowhere in the reader's PATH."""
+    with pytest.raises(SystemExit):
+        import_module(module).main(["--help"])
+
+    assert capsys.readouterr().out.startswith(f"usage: nox -s {session} -- [")
 
 
 def test_a_kit_is_loaded_for_sessions_with_an_engine_alone(listed, tmp_path):

@@ -63,7 +63,7 @@ def print_all(decks: Sequence[Path]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `python -m proving.deck [AGENDA…]` and return its exit status."""
-    parser = argparse.ArgumentParser(prog="deck", description="Make slides of the chapters.")
+    parser = argparse.ArgumentParser(prog="nox -s deck --", description="Make slides of the chapters.")
     parser.add_argument("agendas", nargs="*", metavar="AGENDA", help="such as half-day; or all")
     parser.add_argument(
         "--no-pdf",

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="progress",
+        prog="nox -s progress --",
         description="Show which claims were proved and which exercises passed on this machine. "
         "It is kept on this machine alone, and nothing is sent anywhere.",
     )

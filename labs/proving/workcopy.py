@@ -360,7 +360,7 @@ def _told_as_sentence(work: Path) -> Iterator[None]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `python -m proving.workcopy [--yes] [CHAPTER]` and return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="reset", description="Put the repository's notebooks and exercises back."
+        prog="nox -s reset --", description="Put the repository's notebooks and exercises back."
     )
     parser.add_argument("only", nargs="?", metavar="CHAPTER", help="such as 09; all without it")
     parser.add_argument("--yes", action="store_true", help="do not ask")

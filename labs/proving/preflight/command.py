@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, gather: Gather | None = None) -
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="preflight",
+        prog="nox -s preflight --",
         description="Tell whether this machine can run the labs: one image is built, run and "
         "stopped. Nothing is sent anywhere.",
         epilog="Exit status: 0 green or amber, 1 red, 2 something could not be checked.",

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="hub",
+        prog="nox -s hub --",
         description="Open a room on this machine: everybody signs in with a code, and has "
         "JupyterLab, the guide and an engine of their own. It is served on this machine alone "
         "unless another address is given.",
