@@ -112,11 +112,44 @@ def test_an_unknown_agenda_is_told_with_those_there_are(capsys):
     assert all(name in told for name in NAMES)
 
 
-def test_a_file_that_is_no_yaml_is_told(tmp_path):
-    """A slip of the keyboard ends in a sentence."""
-    (tmp_path / "one.yaml").write_text("title: [", "utf-8")
+@pytest.mark.parametrize("name", ["../agendas/half-day", "workshop/agendas/half-day.yaml", ""])
+def test_a_path_is_no_name_of_an_agenda(name):
+    """A deck's folder bears the name, and lies beside those of the other decks."""
+    with pytest.raises(AgendaError, match="there are 90-minutes, half-day, two-days"):
+        agendas.load(name)
 
-    with pytest.raises(AgendaError, match="cannot be read"):
+
+def test_an_agenda_may_be_named_by_its_file():
+    """As a shell completes it; it is the same agenda."""
+    assert agendas.load("half-day") == agendas.load("half-day.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("title: [\n", "line 2, column 1: .* found '<stream end>'"),
+        ("title: A test\nabout: a: b\n", "line 2, column 9: .* mapping values are not allowed"),
+        ("title: A test\n\tabout: x\n", "line 2, column 1: .* cannot start any token"),
+        ("title: A test\nabout: *it\n", "line 2, column 8: .* undefined alias 'it'"),
+        ("title: A test\nabout: a\x01b\n", "line 2, column 9: .* special characters"),
+        ("title: A test\nabout: 2026-99-99\n", "one.yaml: .* month must be in"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_told(tmp_path, text, words):
+    """A slip of the keyboard ends in one sentence, with its line and its column."""
+    (tmp_path / "one.yaml").write_text(text, "utf-8")
+
+    with pytest.raises(AgendaError, match=words) as told:
+        agendas.load("one", tmp_path)
+
+    assert "\n" not in str(told.value)
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path):
+    """Such as one that an office program has saved."""
+    (tmp_path / "one.yaml").write_bytes(b"\xd0\xcf\x11\xe0")
+
+    with pytest.raises(AgendaError, match=r"one\.yaml: this cannot be read as YAML: .*utf-8"):
         agendas.load("one", tmp_path)
 
 

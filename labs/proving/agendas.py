@@ -126,19 +126,20 @@ def names(folder: Path = FOLDER) -> list[str]:
 def load(name: str, folder: Path = FOLDER, root: Path = ROOT) -> Agenda:
     """Return an agenda whose minutes add up, and whose chapters, labs and claims exist.
 
-    Whether its sections exist is known only when the chapters have been read.
+    Its name is that of its file, with or without `.yaml`. Whether its sections exist is known only
+    when the chapters have been read.
 
     Raises:
         AgendaError: there is no such agenda, or it cannot be held.
     """
+    name = name.removesuffix(".yaml")
     path = folder / f"{name}.yaml"
-    if not path.is_file():
-        there = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
-        raise AgendaError(f"There is no agenda {name!r} in {folder.name}; there are {there}.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise AgendaError(f"{path.name} cannot be read: {error}") from error
+    there = sorted(one.stem for one in folder.glob("*.yaml"))
+    if name not in there:
+        raise AgendaError(
+            f"There is no agenda {name!r} in {folder.name}; there are {', '.join(there)}."
+        )
+    content = _content(path)
     reader = _Reader(path.name, root)
     told = reader.mapping(content, "the file", ("title", "about", "minutes", "days"))
     agenda = Agenda(
@@ -151,6 +152,24 @@ def load(name: str, folder: Path = FOLDER, root: Path = ROOT) -> Agenda:
     _add_up(agenda, path.name)
     _exist(agenda, path.name, root)
     return agenda
+
+
+def _content(path: Path) -> Any:
+    """Return what a YAML file holds; the sentence of an error has the line and the column."""
+    text = ""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = error.problem or error.context
+    except yaml.reader.ReaderError as error:
+        lines = f"{text[: error.position]}|".splitlines()
+        place, what = f", line {len(lines)}, column {len(lines[-1])}", error.reason
+    except (OSError, ValueError) as error:
+        place, what = "", str(error)
+    raise AgendaError(f"{path.name}{place}: this cannot be read as YAML: {what}.")
 
 
 @dataclass(frozen=True)

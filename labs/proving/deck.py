@@ -26,11 +26,10 @@ def build(names: Sequence[str], folder: Path = FOLDER) -> list[Path]:
     from sphinx.errors import SphinxError
     from sphinx.util.docutils import docutils_namespace, patch_docutils
 
-    for name in names:
-        agendas.load(name)
+    names = list(dict.fromkeys(agendas.load(name).name for name in names))
     told = StringIO()
     work = folder / ".sphinx"
-    settings = {"proving_agendas": list(names), "include_patterns": list(_PAGES), "nitpicky": False}
+    settings = {"proving_agendas": names, "include_patterns": list(_PAGES), "nitpicky": False}
     try:
         with patch_docutils(ROOT), docutils_namespace():  # so that it leaves nothing registered
             app = Sphinx(
@@ -63,7 +62,9 @@ def print_all(decks: Sequence[Path]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `python -m proving.deck [AGENDA…]` and return its exit status."""
-    parser = argparse.ArgumentParser(prog="nox -s deck --", description="Make slides of the chapters.")
+    parser = argparse.ArgumentParser(
+        prog="nox -s deck --", description="Make slides of the chapters."
+    )
     parser.add_argument("agendas", nargs="*", metavar="AGENDA", help="such as half-day; or all")
     parser.add_argument(
         "--no-pdf",
