@@ -313,7 +313,7 @@ def test_reset_of_an_unknown_chapter_is_a_sentence(copied: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
-    [([], 1, "--yes"), (["--yes"], 0, "1 restored"), (["--yes", "77"], 1, "'77'")],
+    [([], 1, "--yes"), (["--yes"], 0, "1 notebook restored."), (["--yes", "77"], 1, "'77'")],
 )
 def test_command(
     copied: Path,
@@ -335,3 +335,66 @@ def test_command(
     output = capsys.readouterr()
     assert found == status
     assert said in output.out + output.err
+
+
+@pytest.fixture
+def command(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., list[str]]:
+    """Return how to reset a guide with exercises of several files, and what is printed then."""
+    for name in ("09-process-management", "09-another"):
+        for file in ("start/Dockerfile", "start/app.py", "check.py"):
+            path = root / "labs" / "exercises" / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{name}\n", "utf-8")
+    original: Callable[..., tuple[CopiedFile, ...]] = workcopy.reset
+    monkeypatch.setattr(workcopy, "reset", lambda only, yes: original(only, yes, root=root))
+    monkeypatch.setattr(workcopy, "_stamp", lambda: "now")
+
+    def run(*arguments: str) -> list[str]:
+        workcopy.main(arguments)
+        printed = capsys.readouterr()
+        return (printed.out + printed.err).splitlines()
+
+    return run
+
+
+def test_a_first_reset_is_told_in_one_line(command) -> None:
+    """As long as nothing of the reader's was there, no file is worth a line of its own."""
+    assert ["Copied 1 notebook and 3 exercises, which were not there before."] == command()
+    assert ["Nothing to reset: the working copy is as shipped."] == command()
+
+
+def test_files_of_an_exercise_are_told_together(command, root, monkeypatch) -> None:
+    """In the question, too, and with the folder that has what was there."""
+    command()
+    another = root / "work" / "exercises" / "09-another"
+    for file in (another / "check.py", another / "start" / "app.py"):
+        file.write_text("mine\n", "utf-8")
+    (another / "start" / "Dockerfile").unlink()
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    (asked,) = command("09")
+
+    assert "edited exercises/09-another (2 files), and there is no terminal" in asked
+    assert [
+        "exercises/09-another, 2 files: restored; your version is kept "
+        "(earlier/now/exercises/09-another)",
+        "exercises/09-another/start/Dockerfile: copied",
+        "1 exercise restored, 1 exercise copied.",
+    ] == command("09", "--yes")
+
+
+def test_a_single_thing_that_was_missing_is_told_by_its_name(command, root) -> None:
+    """There a count would tell less."""
+    command()
+    (root / "work" / NOTEBOOK).unlink()
+
+    assert [f"{NOTEBOOK}: copied", "1 notebook copied."] == command()
+
+
+def test_two_versions_side_by_side_are_told_file_by_file() -> None:
+    """The reader has to find both."""
+    paths = ("exercises/09-another/check.py", "exercises/09-another/start/app.py")
+    files = [CopiedFile(path, State.BOTH_CHANGED, f"{path}.new") for path in paths]
+
+    assert [file.sentence() for file in files] == workcopy.sentences(files)

@@ -209,9 +209,8 @@ def running(place: Place, listening: socket.socket) -> Iterator[Running]:
 
 
 def _report(files: Sequence[workcopy.CopiedFile]) -> None:
-    for file in files:
-        if file.state not in _QUIET:
-            print(f"{workcopy.FOLDER}/{file.sentence()}")
+    for sentence in workcopy.sentences(file for file in files if file.state not in _QUIET):
+        print(f"{workcopy.FOLDER}/{sentence}")
 
 
 def _greet(server: Running) -> None:

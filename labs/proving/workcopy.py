@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import posixpath
 import re
 import shutil
 import sys
@@ -153,6 +154,39 @@ def reset(
     return tuple(file for file in done if file.state is not State.CURRENT)
 
 
+def sentences(files: Iterable[CopiedFile]) -> list[str]:
+    """Tell what happened, in one sentence for all files of an exercise of which the same is true.
+
+    Where there are two versions side by side, each file has a sentence of its own.
+    """
+    together: dict[tuple[str, State], list[CopiedFile]] = {}
+    for file in files:
+        whose = file.path if file.state is State.BOTH_CHANGED else _whole(file.path)
+        together.setdefault((whose, file.state), []).append(file)
+    return [_sentence(whole, state, some) for (whole, state), some in together.items()]
+
+
+def _sentence(whole: str, state: State, files: Sequence[CopiedFile]) -> str:
+    if len(files) == 1:
+        return files[0].sentence()
+    kept = [file.beside for file in files if file.beside]
+    where = f" ({posixpath.commonpath(kept)})" if kept else ""
+    return f"{whole}, {len(files)} files: {state.value}{where}"
+
+
+def _whole(path: str) -> str:
+    """Return what a file is part of: the folder of its exercise; a notebook is whole."""
+    return "/".join(path.split("/")[:2])
+
+
+def _counted(paths: Iterable[str]) -> str:
+    """Return how many notebooks and exercises these are the files of."""
+    wholes = {_whole(path) for path in paths}
+    exercises = sum("/" in whole for whole in wholes)
+    counts = {"notebook": len(wholes) - exercises, "exercise": exercises}
+    return " and ".join(f"{n} {noun}{'' if n == 1 else 's'}" for noun, n in counts.items() if n)
+
+
 def notebooks(work: Path) -> tuple[str, ...]:
     """Return the names (`09-process-management`) of the labs in a working copy, in order."""
     return tuple(sorted(path.stem for path in work.glob("*.ipynb") if _LAB.fullmatch(path.name)))
@@ -211,7 +245,13 @@ def _restore(folders: _Folders, path: str, origins: dict[str, _Digest], stamp: s
 
 
 def _ask(edited: Sequence[str], confirm: Callable[[str], bool] | None) -> None:
-    named = ", ".join(edited)
+    together: dict[str, list[str]] = {}
+    for path in edited:
+        together.setdefault(_whole(path), []).append(path)
+    named = ", ".join(
+        some[0] if len(some) == 1 else f"{whole} ({len(some)} files)"
+        for whole, some in together.items()
+    )
     if confirm is None and not sys.stdin.isatty():
         raise ProvingError(
             f"Not reset: you have run or edited {named}, and there is no terminal to ask on. "
@@ -370,10 +410,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProvingError as error:
         print(error, file=sys.stderr)
         return 1
-    for file in done:
-        print(file.sentence())
-    print(f"{len(done)} restored." if done else "Nothing to reset: the working copy is as shipped.")
+    for sentence in _told(done):
+        print(sentence)
     return 0
+
+
+def _told(done: Sequence[CopiedFile]) -> list[str]:
+    """Return what a reset has done; where it found nothing of the reader's, in one sentence."""
+    if not done:
+        return ["Nothing to reset: the working copy is as shipped."]
+    new = [file.path for file in done if file.state is State.NEW]
+    if len(new) == len(done) and len({_whole(path) for path in new}) > 1:
+        return [f"Copied {_counted(new)}, which were not there before."]
+    restored = [file.path for file in done if file.state is State.RESTORED]
+    counts = ((restored, "restored"), (new, "copied"))
+    summary = ", ".join(f"{_counted(some)} {word}" for some, word in counts if some)
+    return [*sentences(done), f"{summary}."]
 
 
 if __name__ == "__main__":
