@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from proving import claims, exercises, my_progress, my_progress_command, my_progress_told
+from proving import claims, exercises, my_progress, my_progress_command, my_progress_told, terminal
 from proving.errors import ClaimFailed, ProvingError
 from proving.exercises import Answer, Outcome
 from proving.lab import RUN_VARIABLE, Lab
@@ -451,8 +452,45 @@ def test_the_page_tells_how_each_stands(some):
     assert "P1: proved" in html
     assert "P2: does not hold" in html
     assert "P3: not tried yet" in html
-    assert "◐ not yet" in html
+    assert "◐ your turn: not yet" in html
     assert "<script" not in html
+
+
+def test_an_exercise_is_told_by_its_title(some):
+    """The second of a chapter is not taken for the first, on the page and on a terminal."""
+    my_progress.note_exercise("04-daily-release", "passed", "26.1.5")
+    progress = my_progress.read()
+    told = my_progress_told.chapters(progress)
+    chapter = next(one for one in told if one.slug == "04-layer-size")
+    told = ["◐ your turn: not yet", "● your turn again: passed"]
+
+    assert told == my_progress_told.exercise_texts(chapter)
+    assert "<br>".join(told) in my_progress_told.html(progress, str)
+
+
+def test_a_third_exercise_is_told_by_its_name():
+    """A page has no title of its own for it."""
+    chapter = my_progress_told.Chapter(LAB, {}, dict.fromkeys((LAB, "09-b", "09-c")))
+
+    assert "○ 09-c: not tried yet" == my_progress_told.exercise_texts(chapter)[2]
+
+
+@pytest.mark.parametrize(
+    ("width", "bars", "columns"),
+    [(100, True, True), (80, True, True), (60, False, True), (44, False, False)],
+)
+def test_no_word_is_cut_on_a_narrow_terminal(some, width, bars, columns):
+    """First the bars go, and then the columns; a line says its exercise on each."""
+    told = terminal.text_of(my_progress_told.report(some), width=width)
+    lines = told.split("claims proved")[0].splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert bars == ("▱" in told)
+    assert columns == ("9 · Process management: 1 of" not in told)
+    assert sum(len(one.exercises) for one in my_progress_told.chapters(some)) == sum(
+        bool(re.search(r"[○◐▲●] your turn( again)?: (not tried yet|not yet|passed)$", line))
+        for line in lines
+    )
 
 
 def test_a_name_is_no_markup(kept):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -427,6 +428,18 @@ def test_the_view_of_exports_tells_where_each_one_is(tmp_path):
     assert "Ada" in text
     assert "2026-01-02 09:30:00" in text
     assert "no export of a progress" in text
+
+
+def test_the_view_counts_the_two_exercises_of_a_chapter_apart(tmp_path):
+    """A chapter's second one is done by fewer people, and no measure of who keeps up."""
+    passed = {"passed_at": "2026-01-02T09:40:00Z", "last": "passed", "engine_version": "28.0"}
+    names = ("09-process-management", "04-layer-size", "09-worker-pool")
+    done = [{"id": name, "last_at": "2026-01-02T09:40:00Z", **passed} for name in names]
+    (tmp_path / "ada.json").write_text(json.dumps({**EXPORT, "exercises": done}))
+    heading, row = shown(view.of_folder(tmp_path)).splitlines()[1:3]
+
+    assert re.search(r"Your turn +Your turn again", heading)
+    assert ["2", "1"] == re.findall(r"(\d+) of \d+", row)[1:]
 
 
 def test_a_folder_without_exports_says_how_to_get_some(tmp_path):

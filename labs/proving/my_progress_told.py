@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -15,11 +15,15 @@ from .my_progress import Entry, Progress, file
 from .show import SYMBOLS, date_text
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
 
 NOT_TRIED = "not tried yet"
 _EXERCISES = {"passed": "●", "not yet": "◐", "failed": "▲", NOT_TRIED: "○"}
+TURNS = ("your turn", "your turn again")
+"""What the first and the second exercise of a chapter are called, as on its page."""
+
 _WIDTH = 12
+_WITH_BARS, _WITH_COLUMNS = 73, 59
 _LEFT = 'style="text-align:left"'
 
 Link = Callable[[str], str]
@@ -28,7 +32,10 @@ Link = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Chapter:
-    """How a chapter stands: each claim that its lab proves, and each exercise, by its id."""
+    """How a chapter stands: each claim that its lab proves, and each exercise, by its id.
+
+    Its exercises are in the order of its page.
+    """
 
     slug: str
     claims: Mapping[str, Entry | None]
@@ -43,6 +50,13 @@ class Chapter:
     def passed(self) -> int:
         """How many of its exercises were passed here, ever."""
         return _done(self.exercises)
+
+    @property
+    def turns(self) -> list[tuple[str, Entry | None]]:
+        """Its exercises by the titles that they have on its page, or else by their names."""
+        entries = self.exercises.items()
+        titles = [*TURNS, *list(self.exercises)[len(TURNS) :]]
+        return [(title, entry) for title, (_, entry) in zip(titles, entries, strict=False)]
 
     @property
     def last_at(self) -> str:
@@ -71,6 +85,12 @@ def chapters(progress: Progress) -> list[Chapter]:
     ]
 
 
+def turns_text(told: Sequence[Chapter], title: str) -> str:
+    """Return how many of the exercises that are called so were passed, of how many."""
+    entries = [entry for chapter in told for name, entry in chapter.turns if name == title]
+    return f"{sum(bool(entry and entry.done_at) for entry in entries)} of {len(entries)}"
+
+
 def claim_text(entry: Entry | None) -> str:
     """Return how a claim stands, in words and with its symbol."""
     if entry is None:
@@ -80,10 +100,14 @@ def claim_text(entry: Entry | None) -> str:
     return f"{SYMBOLS[Verdict(entry.outcome)]} {entry.outcome}"
 
 
-def exercise_text(entry: Entry | None) -> str:
-    """Return how an exercise stands, in words and with its symbol."""
+def exercise_texts(chapter: Chapter) -> list[str]:
+    """Return how each exercise of a chapter stands: its symbol, which one it is, and in words."""
+    return [_exercise(title, entry) for title, entry in chapter.turns]
+
+
+def _exercise(title: str, entry: Entry | None) -> str:
     outcome = NOT_TRIED if entry is None else "passed" if entry.done_at else entry.outcome
-    return f"{_EXERCISES[outcome]} {outcome}"
+    return f"{_EXERCISES[outcome]} {title}: {outcome}"
 
 
 def summary(told: list[Chapter]) -> str:
@@ -106,25 +130,14 @@ def report(progress: Progress) -> RenderableType:
     """Return the progress, for a console of `rich`."""
     from rich.console import Group
     from rich.padding import Padding
-    from rich.table import Table
     from rich.text import Text
 
     told = chapters(progress)
-    grid = Table.grid(padding=(0, 2))
-    for title in ("Chapter", "Claims", "", "Exercises"):
-        grid.add_column(Text(title), overflow="fold", no_wrap=title == "Claims")
-    for chapter in told:
-        grid.add_row(
-            Text(title_of(chapter.slug)),
-            Text(_bar(chapter.proved, len(chapter.claims)), style="cyan"),
-            Text(f"{chapter.proved} of {len(chapter.claims)}"),
-            Text("\n".join(map(exercise_text, chapter.exercises.values()))),
-        )
     name = f" of {printable(progress.name)}" if progress.name else ""
     parts: list[RenderableType] = [
         Text(f"Progress{name}", style="bold"),
         Text(),
-        Padding(grid, (0, 0, 0, 1)),
+        Padding(_Grid(told), (0, 0, 0, 1)),
         Text(),
         Text(summary(told)),
     ]
@@ -132,6 +145,42 @@ def report(progress: Progress) -> RenderableType:
         parts.append(Text(f"Preflight: {progress.preflight}, {date_text(progress.preflight_at)}."))
     parts.append(Text(where_text(progress), style="dim"))
     return Group(*parts)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A row for each chapter; a narrow terminal has no bars, and a very narrow one no columns."""
+
+    told: Sequence[Chapter]
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        from rich.table import Table
+        from rich.text import Text
+
+        if options.max_width < _WITH_COLUMNS:
+            yield from (Text(_stacked(chapter)) for chapter in self.told)
+            return
+        bars = options.max_width >= _WITH_BARS
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column()
+        for _ in range(3 if bars else 2):
+            grid.add_column(no_wrap=True)
+        for chapter in self.told:
+            bar = Text(_bar(chapter.proved, len(chapter.claims)), style="cyan")
+            grid.add_row(
+                Text(title_of(chapter.slug)),
+                *([bar] if bars else []),
+                Text(f"{chapter.proved} of {len(chapter.claims)}"),
+                Text("\n".join(exercise_texts(chapter))),
+            )
+        yield grid
+
+
+def _stacked(chapter: Chapter) -> str:
+    first = f"{title_of(chapter.slug)}: {chapter.proved} of {len(chapter.claims)}"
+    return "\n  ".join([first, *exercise_texts(chapter)])
 
 
 def _bar(done: int, of: int) -> str:
@@ -165,7 +214,7 @@ def _row(chapter: Chapter, link: Link) -> str:
         day = f'<br><small class="pg-what" style="font-weight:normal">{last}</small>'
     page = link(f"chapters/{chapter.slug}.html")
     listed = " ".join(_claim(name, entry, link) for name, entry in chapter.claims.items())
-    exercises = "<br>".join(escape(exercise_text(one)) for one in chapter.exercises.values())
+    exercises = "<br>".join(map(escape, exercise_texts(chapter)))
     return (
         f'<tr><th scope="row" {_LEFT}><a href="{page}">{title}</a>{day}</th>'
         f"<td {_LEFT}>{chapter.proved} of {of} "

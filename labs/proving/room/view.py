@@ -122,7 +122,8 @@ def report(places: Sequence[Place]) -> RenderableType:
     from rich.text import Text
 
     table = Table(box=None, padding=(0, 2, 0, 0), title="Where people are", title_justify="left")
-    for title in ("Seat", "Name", "Now in", "Claims", "Exercises", "Last run (UTC)"):
+    turns = map(str.capitalize, my_progress_told.TURNS)
+    for title in ("Seat", "Name", "Now in", "Claims", *turns, "Last run (UTC)"):
         table.add_column(title, overflow="fold")
     for place in places:
         table.add_row(*(Text(cell) for cell in _cells(place)))
@@ -132,15 +133,14 @@ def report(places: Sequence[Place]) -> RenderableType:
 def _cells(place: Place) -> list[str]:
     name = printable(place.name)
     if place.progress is None:
-        return [name, "", place.trouble, "", "", ""]
+        return [name, "", place.trouble]
     chapters = my_progress_told.chapters(place.progress)
-    proved, passed = (sum(getattr(one, kind) for one in chapters) for kind in ("proved", "passed"))
     last = max((chapter.last_at for chapter in chapters), default="")
     return [
         name,
         printable(place.progress.name),
         place.where or "not begun",
-        f"{proved} of {sum(len(one.claims) for one in chapters)}",
-        f"{passed} of {sum(len(one.exercises) for one in chapters)}",
+        f"{sum(one.proved for one in chapters)} of {sum(len(one.claims) for one in chapters)}",
+        *(my_progress_told.turns_text(chapters, title) for title in my_progress_told.TURNS),
         last.replace("T", " ").rstrip("Z"),
     ]
