@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 
 import pytest
 from proving import claims
@@ -23,6 +25,24 @@ def installs(exercise: str) -> bool:
     """Tell whether a Dockerfile of an exercise, as it is or as it is solved, installs packages."""
     files = (LABS / "exercises" / exercise).rglob("Dockerfile")
     return any(re.search("(apt-get|pip) install", file.read_text("utf-8")) for file in files)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_an_exercise_has_what_contributors_are_asked_for(chapter):
+    """Two folders and a check, a section of the chapter's page, and a cell of its notebook."""
+    page = (ROOT / "chapters" / f"{chapter}.md").read_text(encoding="utf-8")
+    cells = json.loads((LABS / f"{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = {"".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"}
+
+    for title, exercise in zip(TITLES, claims.exercises_of(chapter), strict=True):
+        folder = LABS / "exercises" / exercise
+        section = page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+        own = "" if exercise == chapter else f', "{exercise}"'
+        assert all((folder / name).is_dir() for name in ("start", "solution"))
+        assert {"check", "check_folder"} & runpy.run_path(str(folder / "check.py")).keys()
+        assert ":::{dropdown} A hint" in section
+        assert f"/labs/exercises/{exercise}/solution/" in section
+        assert f'lab.exercise("start"{own})' in code
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
