@@ -31,7 +31,7 @@ _GOES = (
 )
 _STAYS = (
     "What stays: public images that were pulled, the working copy with your edits, your progress, "
-    "and, but for the private engine, a room, which `nox -s hub -- --clear` removes."
+    "and a room on another engine than the private one: `nox -s hub -- --clear` removes it."
 )
 
 
