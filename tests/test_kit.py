@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import IO
 
 import pytest
+import rooms
 from docker.errors import ImageNotFound
 from proving import packages
 from proving.engine import Engine
@@ -100,17 +101,8 @@ def served(kit: Path) -> Iterator[str]:
         "import sys; from pathlib import Path; from proving.kit import room;"
         "room.serve(Path(sys.argv[1]), '127.0.0.1', 0)"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, str(kit)], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        line = next(one for one in process.stdout if one.startswith("The room is served at "))
-        yield line.split()[5].rstrip("/")
-    finally:
-        process.terminate()
-        process.wait(10)
-        process.stdout.close()
+    with rooms.served(code, str(kit)) as address:
+        yield address
 
 
 def get(address: str) -> bytes:

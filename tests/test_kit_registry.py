@@ -22,6 +22,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+import rooms
 from docker.errors import ImageNotFound
 from proving import Lab, bases, private
 from proving import registry as registries
@@ -106,20 +107,11 @@ def served(tmp_path: Path) -> Iterator[str]:
         "/v2/_catalog": b"{}",
         f"{prefix}/tags/list": b"{}",
     }
-    with answering(answers) as behind:
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path / "kit"), f"http://{behind}"],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert process.stdout is not None
-        try:
-            line = next(one for one in process.stdout if one.startswith("The room is served at "))
-            yield line.split()[5].rstrip("/")
-        finally:
-            process.terminate()
-            process.wait(10)
-            process.stdout.close()
+    with (
+        answering(answers) as behind,
+        rooms.served(code, str(tmp_path / "kit"), f"http://{behind}") as address,
+    ):
+        yield address
 
 
 def base(served: str) -> str:
@@ -448,22 +440,6 @@ def on_laptop(folder: Path | str, environment: dict[str, str], script: str) -> s
     return ended.stdout
 
 
-@contextmanager
-def serving(kit: Path, address: str) -> Iterator[str]:
-    """Serve a kit by its own program; yield the room's address."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(kit), address], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    try:
-        line = next(one for one in process.stdout if one.startswith("The room is served at "))
-        yield line.split()[5].rstrip("/")
-    finally:
-        process.terminate()
-        process.wait(30)
-        process.stdout.close()
-
-
 def container_of(engine: Any) -> Any:
     """Return the container with the room's registry."""
     ours = {"label": f"{debian.LABEL}={registry.name()}"}
@@ -517,7 +493,7 @@ def test_an_engine_takes_from_a_room_only_the_layers_that_it_lacks(engine, lapto
                 ).build()
                 engine.docker.images.get(image.id).tag(*name.split(":"))
                 made = kit_of(engine, kit, name)
-            with serving(kit, host) as room_address:
+            with rooms.served(SERVE, str(kit), host) as room_address:
                 before = sent_bytes(engine)
                 assert 405 == status(f"{own_address(engine)}/v2/a/blobs/uploads/", "POST")
                 environment = {**laptop[1], "PROVING_KIT": room_address}
