@@ -172,21 +172,41 @@ def test_targets_stand_beside_the_times():
         "1 lab, warm 40.0 s 840 s ok",
         "the site, after an edit 12.5 s 4 s over",
         "the site, built anew 9.0 s 30 s ok",
-    ] == told(bench.targets(labs, SiteTime(9.0, 12.5), cold=False))
+    ] == told(bench.targets(labs, 40.0, SiteTime(9.0, 12.5), cold=False))
 
 
 def test_a_lab_without_the_cache_has_no_target_of_its_own():
     """All of them together have one."""
     assert ["09-process-management 40.0 s", "1 lab, cold 40.0 s 900 s ok"] == told(
-        bench.targets(bench.lab_times(LAB), None, cold=True)
+        bench.targets(bench.lab_times(LAB), 40.0, None, cold=True)
     )
 
 
 def test_a_part_of_the_labs_says_nothing_of_the_whole():
     """Its sum is told, and no target beside it."""
-    rows = told(bench.targets(bench.lab_times(LAB), None, cold=False, whole=False))
+    rows = told(bench.targets(bench.lab_times(LAB), 40.0, None, cold=False, whole=False))
 
     assert "1 lab, warm 40.0 s" == rows[-1]
+
+
+def test_labs_side_by_side_have_their_own_times_and_count_once_together():
+    """Each has its own work, wherever it ran; the whole is the wall time."""
+    seven = [of("lab", 0, 30, "07-pods"), of("cell", 0, 30, "K1"), of("pods", 5, 25)]
+    nine = [of("lab", 20, 60, "09-process-management"), of("cell", 20, 60, "P1")]
+    again = [replace(one, lane="beside") for one in (of("lab", 70, 80, "07-pods"),)]
+    noted = [
+        *(replace(one, lab="09-process-management") for one in nine),
+        *(replace(one, lab="07-pods") for one in [*seven, *again]),
+    ]
+    labs = bench.lab_times(noted)
+    rows = told(bench.targets(labs, bench.wall_seconds(noted), None, cold=False, alone=False))
+
+    assert [
+        "07-pods 40.0 s",
+        "09-process-management 40.0 s",
+        "2 labs, warm 70.0 s 840 s ok",
+    ] == rows
+    assert {"cell": 40} == labs[1].whole.by_kind
 
 
 @pytest.fixture
@@ -194,19 +214,20 @@ def run_of(monkeypatch):
     """Have the bench run a lab that notes spans of its own, on no engine."""
 
     def prepared(*, passed=True):
-        def run_notebook(notebook, only, told):
-            with span("cell", "P1"), span("build", "P1/bad"):
+        def run_notebooks(chosen, told):
+            ((notebook, _only),) = chosen
+            with span("lab", notebook.stem), span("cell", "P1"), span("build", "P1/bad"):
                 pass
             claim = SimpleNamespace(id="P1")
             verdict = "holds" if passed else "does not hold"
             proof = SimpleNamespace(claim=claim, verdict=verdict, passed=passed, reason="Why.")
             told(proof)
-            return [proof], None
+            return [proof]
 
         description = SimpleNamespace(as_data=lambda: {"engine": "a test's"})
         engine = SimpleNamespace(description=description)
         monkeypatch.setattr(bench.prepare, "engine_and_bases", lambda: engine)
-        monkeypatch.setattr(prove, "run_notebook", run_notebook)
+        monkeypatch.setattr(prove, "run_notebooks", run_notebooks)
         monkeypatch.setattr(bench.cluster, "for_run", lambda *_: nullcontext())
         monkeypatch.setattr(bench, "time_site", lambda: SiteTime(400.0, 900.0))
         monkeypatch.delenv(bench.NO_CACHE_VARIABLE, raising=False)

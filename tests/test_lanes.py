@@ -14,7 +14,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from proving import lanes
-from proving.lanes import Lane
+from proving.lanes import Lane, Work
 
 
 def cell(source: str, claim: str = "") -> Any:
@@ -102,7 +102,8 @@ def ran_all(content: Any, beside: set[str], **variables: object) -> tuple[list[L
     chosen = lanes.split(content.cells, beside)
     told: list[str] = []
     environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
-    lanes.run_all(chosen, content, lambda _: environment, lambda ran: told.append(ran.source))
+    works = [Work(lane, content, environment) for lane in chosen]
+    lanes.run_all(works, lambda _work, ran: ran and told.append(ran.source))
     return chosen, told
 
 
@@ -152,6 +153,30 @@ def test_an_error_of_the_set_up_ends_its_lane():
 
     assert 2 == len(told)
     assert "ZeroDivisionError: division by zero" == only.why_missing("P1")
+
+
+def test_lanes_of_several_notebooks_are_two_tracks(tmp_path: Path) -> None:
+    """What one lane leaves is removed before the next one of its track begins."""
+    done = [tmp_path / name for name in "ab"]
+    first = notebook(cell(f"time.sleep(1)\nopen({str(done[0])!r}, 'w').close()", "P1"))
+    other = notebook(cell(f"while not os.path.exists({str(done[1])!r}): time.sleep(0.05)", "K1"))
+    last = notebook(cell(f"open({str(done[1])!r}, 'w').close()", "R1"))
+    ended: list[str] = []
+    cleared: list[bool] = []
+
+    def clear() -> None:
+        cleared.append(done[0].exists() and not done[1].exists())
+
+    works = [
+        Work(Lane("", first.cells, "09"), first, os.environ, clear),
+        Work(Lane(lanes.BESIDE, other.cells, "07"), other, os.environ),
+        Work(Lane("", last.cells, "08"), last, os.environ),
+    ]
+    lanes.run_all(works, lambda work, ran: ran is None and ended.append(work.lane.lab))
+
+    assert [True] == cleared
+    assert "09" == ended[0]
+    assert {"07", "08"} == set(ended[1:])
 
 
 @pytest.fixture

@@ -94,7 +94,12 @@ def test_a_kept_series_that_is_broken_begins_anew(interrupted, monkeypatch):
 def test_what_is_not_applicable_neither_passes_nor_fails(monkeypatch, capsys, tmp_path):
     """An engine without the classic builder has no claim about it, and is not to blame."""
     monkeypatch.setattr(prove, "select", lambda _words: [(Path("05-lab.ipynb"), "P1")] * 2)
-    monkeypatch.setattr(prove, "run_notebook", Runs(HOLDS, Verdict.NOT_APPLICABLE))
+    runs = Runs(HOLDS, Verdict.NOT_APPLICABLE)
+    monkeypatch.setattr(
+        prove,
+        "run_notebooks",
+        lambda chosen, told: [runs(*one, told=told)[0][0] for one in chosen],
+    )
     report = tmp_path / "labs.xml"
     failed = prove.labs([], junit=report)
 
@@ -118,10 +123,16 @@ def test_what_is_not_applicable_has_no_teeth_to_show():
 def test_the_exercises_are_run_with_a_whole_notebook_alone(monkeypatch, only, exchanged, expected):
     """An exchange of a claim's arms says nothing of them, and they take their time."""
     run: list[str] = []
+
+    def finished(works, told):
+        run.extend(cell.source for work in works for cell in work.lane.cells)
+        for work in works:
+            told(work, None)
+
     monkeypatch.setattr(
         prove.lanes,
         "run_all",
-        lambda kernels, *_: run.extend(cell.source for one in kernels for cell in one.cells),
+        finished,
     )
     monkeypatch.setattr(prove.engine, "find", lambda **_: SimpleNamespace(docker=None))
     monkeypatch.setattr(prove.leftovers, "remove", lambda *_: None)
@@ -130,3 +141,40 @@ def test_the_exercises_are_run_with_a_whole_notebook_alone(monkeypatch, only, ex
     assert expected == sum("lab.exercise(" in source for source in run)
     assert any('"P1"' in source for source in run)
     assert {Verdict.COULD_NOT_BE_MEASURED} == {proof.verdict for proof in proofs}
+
+
+def lanes_of(monkeypatch, *words):
+    """Return the claims of each lane that a run of several chapters has, batch by batch."""
+    batches = []
+
+    def finished(works, told):
+        batches.append([(work.lane.lab, work.lane.name, work.lane.claims) for work in works])
+        for work in works:
+            told(work, None)
+
+    monkeypatch.setattr(prove.lanes, "run_all", finished)
+    prove.run_notebooks(prove.select(words))
+    return batches
+
+
+def test_chapters_together_prove_what_is_in_a_cluster_beside_the_rest(monkeypatch):
+    """A chapter that is all in a cluster has the lanes that it has alone."""
+    (batch,) = lanes_of(monkeypatch, "05", "07")
+
+    assert [
+        ("05-multi-stage", "", {"M1", "M2", "M3", "M4"}),
+        ("05-multi-stage", "beside", {"M1K"}),
+        ("07-pods", "", {"K1", "K4", "K6"}),
+        ("07-pods", "beside", {"K2", "K3", "K5"}),
+    ] == batch
+
+
+def test_a_chapter_that_keeps_all_cores_busy_runs_by_itself(monkeypatch):
+    """Whatever stands before it has ended, and what comes after waits for it."""
+    batches = lanes_of(monkeypatch, "05", "11", "M1")
+
+    assert [
+        ["05-multi-stage"],
+        ["11-checklist"],
+        ["05-multi-stage (M1)"],
+    ] == [[lab for lab, _, _ in batch] for batch in batches]

@@ -5,6 +5,8 @@ that cannot be avoided hides the work that was done beside it.
 Waits for so many answers or restarts are told apart: a claim's settings decide them.
 What is left to improve is the rest.
 A claim that a second kernel proves beside the others is told by that kernel's work alone.
+Labs run as `nox -s labs` runs them, some side by side: the seconds of each are those in which it
+had a kernel, and that of all is the wall time. `--alone` runs one lab after the other.
 Targets stand beside the figures, and whether they are kept; the exit status does not tell of them.
 """
 
@@ -29,7 +31,7 @@ from .claims import load
 from .errors import ProvingError
 from .lab import NO_CACHE_VARIABLE
 from .paths import ROOT
-from .spans import Span, span
+from .spans import Span
 from .system import last_lines, say
 
 WARM_SECONDS, COLD_SECONDS, LAB_SECONDS = 840.0, 900.0, 90.0
@@ -229,19 +231,30 @@ def _waited(one: Span, noted: Iterable[Span]) -> float:
 def lab_times(noted: Sequence[Span]) -> list[LabTime]:
     """Return the time of each lab that was run, and of each claim in it, out of their spans."""
     times = []
-    for lab in (one for one in noted if one.name == "lab"):
+    for lab in dict.fromkeys(one.detail for one in noted if one.name == "lab"):
+        own = [one for one in noted if one.lab in ("", lab)]  # the runner's belong to all
+        whole = union(_interval(one) for one in own if one.name == "lab" and one.detail == lab)
         cells: dict[tuple[str, str], list[Interval]] = defaultdict(list)
-        for cell in noted:
-            if cell.name == "cell" and lab.began <= cell.began < lab.ended:
-                cells[cell.lane, cell.detail or SET_UP].append((cell.began, cell.ended))
+        for cell in own:
+            if cell.name == "cell":
+                cells[cell.lane, cell.detail or SET_UP].append(_interval(cell))
         by_lane = sorted(cells, key=lambda key: key[0])
         times.append(
             LabTime(
-                part(lab.detail, noted, [(lab.began, lab.ended)]),
-                tuple(part(name, noted, cells[lane, name], lane) for lane, name in by_lane),
+                part(lab, own, whole),
+                tuple(part(name, own, cells[lane, name], lane) for lane, name in by_lane),
             )
         )
-    return times
+    return sorted(times, key=lambda time: time.whole.name)
+
+
+def wall_seconds(noted: Iterable[Span]) -> float:
+    """Return how long all labs took, those that ran side by side counted once."""
+    return length(_interval(one) for one in noted if one.name == "lab")
+
+
+def _interval(one: Span) -> Interval:
+    return one.began, one.ended
 
 
 def table(lab: LabTime) -> str:
@@ -280,21 +293,29 @@ def _told(one: Single) -> str:
 
 
 def targets(
-    labs: Sequence[LabTime], site: SiteTime | None, *, cold: bool, whole: bool = True
+    labs: Sequence[LabTime],
+    total_seconds: float,
+    site: SiteTime | None,
+    *,
+    cold: bool,
+    whole: bool = True,
+    alone: bool = True,
 ) -> str:
     """Return the measured times beside the targets, and whether each is kept.
 
-    Those of all labs together count only where the `whole` guide was run.
+    Those of all labs together count only where the `whole` guide was run, those of single ones
+    where each ran `alone`.
     """
     state = "cold" if cold else "warm"
-    total = sum(lab.whole.seconds for lab in labs)
     wanted = COLD_SECONDS if cold else WARM_SECONDS
-    alone = 0.0 if cold else LAB_SECONDS
+    of_one = LAB_SECONDS if alone and not cold else 0.0
     lines = [
         f"{'':<30} {'measured':>10} {'target':>10}",
-        *(_beside(lab.whole.name, lab.whole.seconds, alone) for lab in labs),
+        *(_beside(lab.whole.name, lab.whole.seconds, of_one) for lab in labs),
         _beside(
-            f"{len(labs)} lab{'s' * (len(labs) != 1)}, {state}", total, wanted if whole else 0.0
+            f"{len(labs)} lab{'s' * (len(labs) != 1)}, {state}",
+            total_seconds,
+            wanted if whole else 0.0,
         ),
     ]
     if site is not None:
@@ -313,18 +334,23 @@ def _beside(name: str, seconds: float, target: float) -> str:
     return f"{told} {target:8.0f} s  {'ok' if seconds <= target else 'over'}"
 
 
-def time_labs(words: Sequence[str]) -> tuple[list[LabTime], list[Span], int]:
-    """Run the labs that are chosen; return their times, the spans, and how many claims failed."""
+def time_labs(words: Sequence[str], *, alone: bool) -> tuple[list[LabTime], list[Span], int]:
+    """Run the labs that are chosen; return their times, the spans, and how many claims failed.
+
+    Each runs `alone`, or all of them as the runner has them.
+    """
     failed = 0
+    chosen = prove.select(words)
+    runs = [[one] for one in chosen] if alone else [chosen]
     with tempfile.TemporaryDirectory(prefix="proving-bench-") as folder:
         file = Path(folder) / "spans.jsonl"
         os.environ[spans.VARIABLE] = str(file)
         try:
             with cluster.for_run(engine.find, prove.needs_cluster(words)):
-                for notebook, only in prove.select(words):
-                    say(f"Running {notebook.stem}{f', {only}' if only else ''} …")
-                    with span("lab", f"{notebook.stem}{f' ({only})' if only else ''}"):
-                        proofs, _ = prove.run_notebook(notebook, only, told=_tell)
+                for run in runs:
+                    names = (f"{lab.stem}{f' ({only})' if only else ''}" for lab, only in run)
+                    say(f"Running {', '.join(names)} …")
+                    proofs = prove.run_notebooks(run, told=_tell)
                     failed += sum(not proof.passed for proof in proofs)
         finally:
             del os.environ[spans.VARIABLE]
@@ -385,21 +411,30 @@ def _build(sources: Path, run: Callable[..., Any]) -> float:
     return time.monotonic() - began
 
 
-def bench(words: Sequence[str], *, cold: bool, site: bool, json_file: Path | None) -> int:
+def bench(
+    words: Sequence[str], *, cold: bool, alone: bool, site: bool, json_file: Path | None
+) -> int:
     """Run and time what is chosen and print it; return how many claims failed."""
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     cores = os.cpu_count() or 1
     found = prepare.engine_and_bases()
     if cold:
         os.environ[NO_CACHE_VARIABLE] = "1"
-    labs, noted, failed = time_labs(words)
+    labs, noted, failed = time_labs(words, alone=alone)
     timed = time_site() if site else None
     print(f"\nHere: {cores} cores, load {busy:.1f} when it began. {_how(cold)}")
     print("Each instant counts once; where a wait and work overlap, it counts as the wait.")
     for lab in labs:
         print(f"\n{table(lab)}")
-    whole = prove.select(words) == prove.select([])
-    print(f"\n{targets(labs, timed, cold=cold, whole=whole)}", flush=True)
+    told = targets(
+        labs,
+        wall_seconds(noted),
+        timed,
+        cold=cold,
+        whole=prove.select(words) == prove.select([]),
+        alone=alone or len(labs) == 1,
+    )
+    print(f"\n{told}", flush=True)
     if failed:
         print(f"{failed} claims do not hold: their times tell little.", flush=True)
     if json_file is not None:
@@ -409,6 +444,7 @@ def bench(words: Sequence[str], *, cold: bool, site: bool, json_file: Path | Non
             "load_before": round(busy, 2),
             "engine": found.description.as_data(),
             "failed": failed,
+            "seconds": round(wall_seconds(noted), 2),
             "labs": [
                 {**lab.whole.as_data(), "claims": [claim.as_data() for claim in lab.claims]}
                 for lab in labs
@@ -430,6 +466,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description="Tell where the labs' time goes.")
     parser.add_argument("words", nargs="*", metavar="09|P1", help="a chapter or a claim")
     parser.add_argument("--cold", action="store_true", help="build without the build cache")
+    parser.add_argument("--alone", action="store_true", help="run one lab after the other")
     parser.add_argument("--no-site", action="store_true", help="leave the site out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and spans there")
     return parser.parse_intermixed_args(arguments)
@@ -448,7 +485,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(words)
     return prove.in_order(
         lambda: bench(
-            options.words, cold=options.cold, site=not options.no_site, json_file=options.json
+            options.words,
+            cold=options.cold,
+            alone=options.alone,
+            site=not options.no_site,
+            json_file=options.json,
         )
     )
 

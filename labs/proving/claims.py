@@ -134,7 +134,8 @@ class Claim:
     `images` is the claim whose images it looks at too, where it builds none of its own;
     `context` is the build context of its workspaces within `images`, where that is not its own;
     `uses` are folders whose files decide its result too, such as a server's;
-    `beside` has it proved in a second kernel beside the chapter's others, since it mostly waits.
+    `beside` has it proved in a second kernel beside the chapter's others, since it mostly waits;
+    `alone` has its chapter proved while no other one is, since it keeps all cores busy for minutes.
     """
 
     id: str
@@ -151,6 +152,7 @@ class Claim:
     context: str = ""
     uses: tuple[str, ...] = ()
     beside: bool = False
+    alone: bool = False
 
     @property
     def proved_by_a_lab(self) -> bool:
@@ -250,6 +252,7 @@ def _claim(row: Mapping[str, Any], settings: Mapping[str, Value]) -> Claim:
             context=row.get("context", ""),
             uses=tuple(row.get("uses", [])),
             beside=bool(row.get("beside", False)),
+            alone=bool(row.get("alone", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
         name = row.get("id", "a row without an id")
@@ -408,14 +411,14 @@ def exercises_of(chapter: str, labs: Path = LABS) -> list[str]:
 
 
 def _deciding(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the row of a claim without what only its card is told."""
-    if "figures" not in row:
-        return dict(row)
-    figures = {
-        name: {key: value for key, value in figure.items() if key != "arms"}
-        for name, figure in row["figures"].items()
-    }
-    return {**row, "figures": figures}
+    """Return the row of a claim without what only its card, or the runner of all labs, is told."""
+    deciding = {key: value for key, value in row.items() if key != "alone"}
+    if "figures" in row:
+        deciding["figures"] = {
+            name: {key: value for key, value in figure.items() if key != "arms"}
+            for name, figure in row["figures"].items()
+        }
+    return deciding
 
 
 def decides(

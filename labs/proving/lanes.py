@@ -1,9 +1,11 @@
-"""Lanes: the kernels in which the cells of one notebook run, some claims beside the others.
+"""Lanes: the kernels in which the cells of notebooks run, some claims beside the others.
 
 A claim that mostly waits may be proved in a second kernel while the first one proves the others:
 its row says so by `beside`. Each lane runs the set-up for itself, and has a run of its own on the
 engine, since a lab that is closed removes what is its run's.
-A lane runs in a thread of its own. The thread that started them is told of each cell as it ends;
+Lanes of several notebooks are two tracks: the first lanes one after the other, and at the same time
+the second ones. So there are never more than two kernels, and neither track waits for the other.
+A track runs in a thread of its own. The thread that started them is told of each cell as it ends;
 so an interruption comes where it is expected, and ends all lanes.
 """
 
@@ -13,14 +15,15 @@ import asyncio
 import copy
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from . import spans
 from .paths import LABS
-from .spans import span
 
 CELL_SECONDS = 600
 BESIDE = "beside"
@@ -28,7 +31,7 @@ BESIDE = "beside"
 
 
 class Lane:
-    """Cells that one kernel runs, one after the other.
+    """Cells that one kernel runs, one after the other; `lab` is what their notebook is called.
 
     The cells of the notebook are run as they are, so that their outputs are the notebook's; what
     the second lane runs besides, the set-up, are copies.
@@ -36,8 +39,9 @@ class Lane:
     what ended the whole lane.
     """
 
-    def __init__(self, name: str, cells: Sequence[Any]) -> None:
+    def __init__(self, name: str, cells: Sequence[Any], lab: str = "") -> None:
         self.name = name
+        self.lab = lab
         self.cells = list(cells)
         self.errors: dict[str, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -66,6 +70,15 @@ class Lane:
         away: `errors` tells it.
         """
         asyncio.run(self._run(notebook, environment, ran))
+
+    def span(self, name: str, detail: str = "") -> AbstractContextManager[None]:
+        """Note how long a block takes as work of this lane: see `proving.spans`."""
+        return spans.span(name, detail, lane=self.name, lab=self.lab)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether it was told to end."""
+        return self._stopped.is_set()
 
     def stop(self) -> None:
         """Have the lane end in order, in mid-cell where it is in one; from any thread."""
@@ -96,11 +109,11 @@ class Lane:
         try:
             async with self._kernel(client, environment):
                 for index, cell in enumerate(self.cells):
-                    if self._stopped.is_set():
+                    if self.is_stopped:
                         return
                     if cell.cell_type != "code":
                         continue
-                    with span("cell", _claim_of(cell), lane=self.name):
+                    with self.span("cell", _claim_of(cell)):
                         self._cell = asyncio.ensure_future(client.async_execute_cell(cell, index))
                         await self._cell
                     ran(cell)
@@ -120,15 +133,15 @@ class Lane:
     @asynccontextmanager
     async def _kernel(self, client: Any, environment: Mapping[str, str]) -> AsyncIterator[None]:
         """Have a kernel; what cells write to stderr is an output, its own words are noise."""
-        own = {**environment, spans.LANE_VARIABLE: self.name}
+        own = {**environment, spans.LANE_VARIABLE: self.name, spans.LAB_VARIABLE: self.lab}
         async with AsyncExitStack() as kernel:
-            with span("kernel", "start", lane=self.name):
+            with self.span("kernel", "start"):
                 setting_up = client.async_setup_kernel(env=own, stderr=subprocess.DEVNULL)
                 await kernel.enter_async_context(setting_up)
             try:
                 yield
             finally:
-                with span("kernel", "end", lane=self.name):
+                with self.span("kernel", "end"):
                     await kernel.aclose()
 
 
@@ -145,63 +158,96 @@ def _claim_of(cell: Any) -> str:
     return str(cell.metadata.get("claim", ""))
 
 
-def split(cells: Sequence[Any], beside: set[str]) -> list[Lane]:
+def split(cells: Sequence[Any], beside: set[str], lab: str = "") -> list[Lane]:
     """Return the lanes of a notebook's cells: one, or two where claims are proved beside others.
 
-    The first one has the exercises, too.
+    The first one has the exercises, too. `lab` is what the notebook is called.
     """
     claims = {_claim_of(cell) for cell in cells} - {""}
     second = beside & claims
     if not second or second == claims:
-        return [Lane("", cells)]
+        return [Lane("", cells, lab)]
     first = [cell for cell in cells if _claim_of(cell) not in second]
     other = [
         cell if _claim_of(cell) else copy.deepcopy(cell)
         for cell in cells
         if is_needed(cell, second)
     ]
-    return [Lane("", first), Lane(BESIDE, other)]
+    return [Lane("", first, lab), Lane(BESIDE, other, lab)]
 
 
-def run_all(
-    lanes: Sequence[Lane],
-    notebook: Any,
-    environment_of: Callable[[Lane], Mapping[str, str]],
-    ran: Callable[[Any], None],
-) -> None:
-    """Run all lanes at once, and call `ran` here with each cell as soon as it was run.
+@dataclass(frozen=True)
+class Work:
+    """A lane that is to be run: a notebook's, with the environment that its kernel gets.
+
+    `clear` removes what it leaves, however it ends, before the track's next lane begins.
+    """
+
+    lane: Lane
+    notebook: Any
+    environment: Mapping[str, str]
+    clear: Callable[[], None] = lambda: None
+
+
+Told = Callable[[Work, Any], None]
+"""Is called with a lane's work and a cell that was run, and with None when the lane has ended."""
+
+
+def tracks(works: Iterable[Work]) -> list[list[Work]]:
+    """Return what runs at the same time: the first lanes in their order, and the second ones."""
+    by_name: dict[str, list[Work]] = {}
+    for work in works:
+        by_name.setdefault(work.lane.name, []).append(work)
+    return list(by_name.values())
+
+
+def run_all(works: Sequence[Work], told: Told) -> None:
+    """Run the lanes of notebooks in two tracks, and tell here of each cell as soon as it was run.
 
     However this ends, by Ctrl-C perhaps, no kernel of theirs is left.
     """
-    told: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    news: SimpleQueue[tuple[Work | None, Any, BaseException | None]] = SimpleQueue()
 
-    def work(lane: Lane) -> None:
-        ended: BaseException | None = None
+    def tell(work: Work, cell: Any) -> None:
+        news.put((work, cell, None))
+
+    def follow(track: Sequence[Work]) -> None:
         try:
-            lane.run(notebook, environment_of(lane), lambda cell: told.put((cell, None)))
+            for work in track:
+                if not work.lane.is_stopped:
+                    _run(work, partial(tell, work))
+                    tell(work, None)
         except BaseException as error:
-            ended = error
-        told.put((None, ended))
+            news.put((None, None, error))
+        news.put((None, None, None))
 
-    threads = [threading.Thread(target=work, args=[lane], name=lane.name) for lane in lanes]
+    threads = [threading.Thread(target=follow, args=[track]) for track in tracks(works)]
     try:
         for thread in threads:
             thread.start()
         left = len(threads)
         while left:
-            cell, ended = told.get()
+            work, cell, ended = news.get()
             if ended is not None:
                 raise ended
-            if cell is None:
+            if work is None:
                 left -= 1
             else:
-                ran(cell)
+                told(work, cell)
     finally:
-        for lane in lanes:
-            lane.stop()
+        for one in works:
+            one.lane.stop()
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
+
+
+def _run(work: Work, ran: Callable[[Any], None]) -> None:
+    with work.lane.span("lab", work.lane.lab):
+        try:
+            work.lane.run(work.notebook, work.environment, ran)
+        finally:
+            work.clear()
 
 
 def number(cells: Sequence[Any]) -> None:

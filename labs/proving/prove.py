@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,79 @@ def needs_cluster(words: Sequence[str]) -> bool:
     return any(claim.needs_cluster for lab, only in chosen for claim in proved_in(lab, only))
 
 
+class _Run:
+    """A notebook that is run: its lanes, and the proofs of its claims as they come."""
+
+    def __init__(
+        self,
+        notebook: Path,
+        only: str | None,
+        *,
+        exchanged: bool,
+        together: bool,
+        told: Callable[[Proof], None],
+    ) -> None:
+        import nbformat
+
+        self.wanted = proved_in(notebook, only)
+        self.content = nbformat.read(notebook, as_version=4)
+        cells = [cell for cell in self.content.cells if not _is_left_out(cell)]
+        if only is not None or exchanged:
+            needed = {claim.id for claim in self.wanted}
+            cells = [cell for cell in cells if lanes.is_needed(cell, needed)]
+        self.content.cells = cells
+        lab = f"{notebook.stem} ({only})" if only else notebook.stem
+        self.lanes = lanes.split(cells, _second(self.wanted, together=together), lab)
+        self._run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
+        self._exchanged = exchanged
+        self._told = told
+        self._proofs: dict[str, Proof] = {}
+
+    @property
+    def proofs(self) -> list[Proof]:
+        """The proofs of all its claims, in the guide's order; once it was run."""
+        return [self._proofs[claim.id] for claim in self.wanted]
+
+    def works(self) -> list[lanes.Work]:
+        """Return what is to be done for it."""
+        return [
+            lanes.Work(
+                lane,
+                self.content,
+                _environment(lane.run_name(self._run), self._exchanged),
+                partial(self._clear, lane),
+            )
+            for lane in self.lanes
+        ]
+
+    def ran(self, lane: lanes.Lane, cell: Any) -> None:
+        """Take in a cell that a lane of it has run; None where that lane has ended."""
+        if cell is None:
+            self._note_missing(lane)
+        else:
+            for proof in _proofs(cell):
+                self._tell(proof)
+
+    def _note_missing(self, lane: lanes.Lane) -> None:
+        first = lane is self.lanes[0]
+        cells = set[str]().union(*(one.claims for one in self.lanes))
+        for claim in self.wanted:
+            is_its_own = claim.id in lane.claims or (first and claim.id not in cells)
+            if is_its_own and claim.id not in self._proofs:
+                reason = lane.why_missing(claim.id)
+                self._tell(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
+
+    def _tell(self, proof: Proof) -> None:
+        self._proofs[proof.claim.id] = proof
+        self._told(proof)
+
+    def _clear(self, lane: lanes.Lane) -> None:
+        run = lane.run_name(self._run)
+        leftovers.remove(engine.find(start=False).docker, run)
+        if any(claim.needs_cluster for claim in self.wanted):
+            cluster.remove_left(engine.find, run)
+
+
 def run_notebook(
     notebook: Path,
     only: str | None = None,
@@ -125,55 +199,65 @@ def run_notebook(
     A claim whose cells gave no result "could not be measured", with the error they ended in.
     The exercises are run with a whole notebook, unless its arms are exchanged.
     """
-    import nbformat
-
-    wanted = proved_in(notebook, only)
-    content = nbformat.read(notebook, as_version=4)
-    content.cells = [cell for cell in content.cells if not _is_left_out(cell)]
-    if only is not None or exchanged:
-        needed = {claim.id for claim in wanted}
-        content.cells = [cell for cell in content.cells if lanes.is_needed(cell, needed)]
-    run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
-    kernels = lanes.split(content.cells, {claim.id for claim in wanted if claim.beside})
-    proofs: dict[str, Proof] = {}
-
-    def tell(proof: Proof) -> None:
-        proofs[proof.claim.id] = proof
-        told(proof)
-
-    def ran(cell: Any) -> None:
-        _stop_if_interrupted()
-        for proof in _proofs(cell):
-            tell(proof)
-
-    def environment_of(lane: lanes.Lane) -> dict[str, str]:
-        return _environment(lane.run_name(run), exchanged)
-
-    try:
-        lanes.run_all(kernels, content, environment_of, ran)
-    finally:
-        for lane in kernels:
-            leftovers.remove(engine.find(start=False).docker, lane.run_name(run))
-            if any(claim.needs_cluster for claim in wanted):
-                cluster.remove_left(engine.find, lane.run_name(run))
-    lanes.number(content.cells)
-    for claim in wanted:
-        if claim.id not in proofs:
-            lane = next((lane for lane in kernels if claim.id in lane.claims), kernels[0])
-            reason = lane.why_missing(claim.id)
-            tell(Proof(claim, Verdict.COULD_NOT_BE_MEASURED, reason, {}, 0.0))
-    return [proofs[claim.id] for claim in wanted], content
+    run = _Run(notebook, only, exchanged=exchanged, together=False, told=told)
+    _run_all([run])
+    return run.proofs, run.content
 
 
 def run_notebooks(
-    chosen: Sequence[Chosen], *, exchanged: bool = False, told: Callable[[Proof], None]
+    chosen: Sequence[Chosen],
+    *,
+    exchanged: bool = False,
+    told: Callable[[Proof], None] = lambda _: None,
 ) -> list[Proof]:
-    """Run notebooks one after the other; return the proofs of all."""
-    return [
-        proof
-        for notebook, only in chosen
-        for proof in run_notebook(notebook, only, exchanged=exchanged, told=told)[0]
-    ]
+    """Run notebooks, and return the proofs of all, in the guide's order.
+
+    What is proved in a cluster runs beside what is proved on the engine alone: see `proving.lanes`.
+    """
+    proofs = []
+    for batch in _batches(chosen):
+        together = len(batch) > 1
+        runs = [
+            _Run(notebook, only, exchanged=exchanged, together=together, told=told)
+            for notebook, only in batch
+        ]
+        _run_all(runs)
+        proofs += [proof for run in runs for proof in run.proofs]
+    return proofs
+
+
+def _run_all(runs: Sequence[_Run]) -> None:
+    of = {lane: run for run in runs for lane in run.lanes}
+
+    def told(work: lanes.Work, cell: Any) -> None:
+        _stop_if_interrupted()
+        of[work.lane].ran(work.lane, cell)
+
+    lanes.run_all([work for run in runs for work in run.works()], told)
+    for run in runs:
+        lanes.number(run.content.cells)
+
+
+def _second(wanted: Sequence[Claim], *, together: bool) -> set[str]:
+    """Return the claims that are proved in a second kernel.
+
+    Where chapters are run `together`, so are those in a cluster: a chapter has few of them, and
+    they wait for others while the first kernel builds.
+    """
+    in_cluster = {claim.id for claim in wanted if claim.needs_cluster}
+    beside = {claim.id for claim in wanted if claim.beside}
+    return beside | in_cluster if together and len(in_cluster) < len(wanted) else beside
+
+
+def _batches(chosen: Sequence[Chosen]) -> list[list[Chosen]]:
+    """Return what is run together, in order: a chapter that keeps all cores busy is by itself."""
+    batches: list[list[Chosen]] = [[]]
+    for one in chosen:
+        if any(claim.alone for claim in proved_in(*one)):
+            batches += [[one], []]
+        else:
+            batches[-1].append(one)
+    return [batch for batch in batches if batch]
 
 
 def _is_left_out(cell: Any) -> bool:

@@ -23,12 +23,16 @@ VARIABLE = "PROVING_SPANS"
 LANE_VARIABLE = "PROVING_LANE"
 """Names the lane to which a process belongs, in the environment: a kernel and its helpers."""
 
+LAB_VARIABLE = "PROVING_LAB"
+"""Names the lab to which a process belongs, in the environment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """One stretch of work or waiting; `began` and `ended` are seconds of the monotonic clock.
 
-    `lane` is the kernel's whose work it was, where a lab has several: see `proving.lanes`.
+    `lab` is the lab's whose work it was, and `lane` the kernel's, where the lab has several: see
+    `proving.lanes`.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Span:
     process: int
     thread: int
     lane: str = ""
+    lab: str = ""
 
     @property
     def seconds(self) -> float:
@@ -46,11 +51,13 @@ class Span:
 
 
 @contextmanager
-def span(name: str, detail: str = "", *, lane: str | None = None) -> Iterator[None]:
+def span(
+    name: str, detail: str = "", *, lane: str | None = None, lab: str | None = None
+) -> Iterator[None]:
     """Note how long a block takes, also where it ends in an exception.
 
     `name` is its kind, one of a few words such as `build`; `detail` tells which one it was.
-    `lane` is that of this process, unless it is told.
+    `lane` and `lab` are those of this process, unless they are told.
     """
     if VARIABLE not in os.environ:
         yield
@@ -59,10 +66,18 @@ def span(name: str, detail: str = "", *, lane: str | None = None) -> Iterator[No
     try:
         yield
     finally:
-        note(name, detail, began, time.monotonic(), lane=lane)
+        note(name, detail, began, time.monotonic(), lane=lane, lab=lab)
 
 
-def note(name: str, detail: str, began: float, ended: float, *, lane: str | None = None) -> None:
+def note(
+    name: str,
+    detail: str,
+    began: float,
+    ended: float,
+    *,
+    lane: str | None = None,
+    lab: str | None = None,
+) -> None:
     """Note a span whose times, seconds of `time.monotonic()`, are known only afterwards.
 
     A file that cannot be written loses the note: no measurement fails by it.
@@ -70,8 +85,11 @@ def note(name: str, detail: str, began: float, ended: float, *, lane: str | None
     file = os.environ.get(VARIABLE)
     if file is None:
         return
-    of = os.environ.get(LANE_VARIABLE, "") if lane is None else lane
-    noted = Span(name, detail, began, ended, os.getpid(), threading.get_ident(), of)
+    whose = (
+        os.environ.get(variable, "") if told is None else told
+        for variable, told in ((LANE_VARIABLE, lane), (LAB_VARIABLE, lab))
+    )
+    noted = Span(name, detail, began, ended, os.getpid(), threading.get_ident(), *whose)
     with suppress(OSError):
         # one write in append mode, so that the lines of several processes do not mix
         target = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
