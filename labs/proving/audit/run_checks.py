@@ -61,6 +61,7 @@ _REQUESTS = 5
 _ORPHANS = 5
 _PORTS_TOLD = 50
 _AT_EASE_SECONDS = 1.0
+_DRAIN_TRIES = 3  # on a busy machine a signal can come after the answer that it was to come before
 """Between a server's first answer and its stop: some set their handlers after they listen."""
 
 _TO_END_SECONDS = 5.0
@@ -133,6 +134,10 @@ done
 
 While another path says that it is not ready (5xx), that is waited for, too.
 """
+
+
+class _LateSignal(CouldNotMeasure):
+    """A signal did not come while the request was under way that it was meant for."""
 
 
 @dataclass(frozen=True)
@@ -434,7 +439,16 @@ class _Run:
             usual = trial.statuses[trial.http_ports[0]]
             told = f"It answers {one_line(path, 60)} with {usual}"
             return [missing("drains", f"{told}: name a path that it answers well.")]
-        port = well[0]
+        for _ in range(_DRAIN_TRIES - 1):
+            with suppress(_LateSignal):
+                return [self._drained(trial, well[0], path)]
+        return [self._drained(trial, well[0], path)]
+
+    def _drained(self, trial: _Trial, port: int, path: str) -> Finding:
+        return judge.drains(self._stop_under_way(trial, port, path), self.grace_seconds)
+
+    def _stop_under_way(self, trial: _Trial, port: int, path: str) -> Drained:
+        """Stop a container, a fresh one, while a request is under way."""
         with self._cage(trial) as cage:
             self._up(cage, trial)
             lines = cage.stream(_DRAIN_SCRIPT, str(port), path)
@@ -452,7 +466,7 @@ class _Run:
             thread.join()
         if isinstance(stop := stops[0], CouldNotMeasure):
             raise stop
-        return [judge.drains(read_drain(events, stop, port, path), self.grace_seconds)]
+        return read_drain(events, stop, port, path)
 
     def _stop_into(self, cage: Cage, stops: list[Stop | CouldNotMeasure]) -> None:
         try:
@@ -640,14 +654,15 @@ def read_drain(
     """Read what a request that was under way told: times in Unix seconds, and statuses.
 
     Raises:
-        CouldNotMeasure: TERM did not come between the request's two halves, or it was not sent.
+        CouldNotMeasure: TERM did not come between the request's two halves, which another try may
+            mend, or the request was not sent.
     """
     if not {"usual", "sent"} <= set(events) or not {"whole", "begun"} & set(events):
         raise CouldNotMeasure("The request that was to be under way did not come to its end.")
     sent, is_whole = events["sent"][0], "whole" in events
     over = events["whole" if is_whole else "rest"][0]
     if not sent <= stop.term_at <= over:
-        raise CouldNotMeasure(
+        raise _LateSignal(
             f"The signal came {stop.term_at - sent:.1f} s after the request was sent, not before "
             f"{'its answer' if is_whole else 'its second half'}, {over - sent:.1f} s after it."
         )
