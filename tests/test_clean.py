@@ -79,7 +79,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, api: Api) -> Callab
 
     monkeypatch.setattr(clean.kit_packages, "remove", note("kit", 1))
     monkeypatch.setattr(clean.kit_packages, "images", lambda _client: [])
-    monkeypatch.setattr(clean.kit_registry, "remove", note("registry", None))
+    monkeypatch.setattr(clean.kit_registry, "remove", note("registry", 1))
     monkeypatch.setattr(clean.leftovers, "remove", note("runs", 3))
     monkeypatch.setattr(clean.leftovers, "remove_bases", note("bases", 2))
     monkeypatch.setattr(clean.private, "erase", note("private", 0))

@@ -940,11 +940,13 @@ def test_a_clean_up_leaves_the_caches_of_other_checkouts():
     own = [Cache(f"{debian.LABEL}={debian.name()}"), Cache(f"{debian.LABEL}={debian.filling()}")]
     others = [Cache(f"{debian.LABEL}=proving-kit-0"), Cache(f"{debian.LABEL}=packages")]
 
-    def listed(*, all: bool, filters: dict[str, str]) -> list[Cache]:
+    def listed(*, filters: dict[str, str], **_: object) -> list[Cache]:
         wanted = filters["label"]  # the key alone, or the key with its value
         return [one for one in (*own, *others) if wanted in (debian.LABEL, one.label)]
 
-    client = type("", (), {"containers": type("", (), {"list": staticmethod(listed)})})
+    nothing = SimpleNamespace(list=lambda **_: [])
+    containers = SimpleNamespace(list=listed)
+    client = SimpleNamespace(containers=containers, networks=nothing, volumes=nothing)
 
     assert 2 == debian.remove(client)
     assert [True, True, False, False] == [one.is_gone for one in (*own, *others)]

@@ -94,6 +94,34 @@ def test_what_cannot_be_removed_is_no_error(status):
     assert not leftovers._gone(leftovers._Tag(client_of(images), "proving-ground-run/r:a-1"))
 
 
+def test_what_carries_a_label_goes_though_one_of_it_stays():
+    """A volume only when the containers that use it are gone."""
+    asked, gone = [], []
+
+    def kind(name, *refusals):
+        def remove(**_):
+            if refusals:
+                raise refusals[0]
+            gone.append(name)
+
+        def listed(*, filters, **_):
+            asked.append((name, filters, len(gone)))
+            return [SimpleNamespace(remove=remove)]
+
+        return SimpleNamespace(list=listed)
+
+    client = SimpleNamespace(
+        containers=kind("container"),
+        networks=kind("network", refused(APIError, HTTPStatus.CONFLICT)),
+        volumes=kind("volume"),
+    )
+
+    assert 2 == leftovers.remove_labelled(client, "a=b")
+    assert ["container", "volume"] == gone
+    told = {"label": "a=b"}
+    assert [("container", told, 0), ("network", told, 1), ("volume", told, 1)] == asked
+
+
 def test_only_an_image_without_a_name_is_removed_by_its_id():
     """Another build may have named the same image meanwhile, or an earlier one before."""
     images = Images([])

@@ -72,14 +72,27 @@ def remove(client: docker.DockerClient, run: str | None = None) -> int:
         return sum(1 for thing in _things(client, run) if _gone(thing))
 
 
+def remove_labelled(client: docker.DockerClient, wanted: str) -> int:
+    """Remove what carries a label, `KEY` or `KEY=VALUE`, but images; return how many are gone.
+
+    What another clean-up removes at the same time is no error.
+    """
+    return sum(1 for thing in _labelled(client, wanted) if _gone(thing))
+
+
 def _things(client: docker.DockerClient, run: str | None) -> Iterator[Any]:
-    labelled = {"label": f"{RUN_LABEL}={run}" if run else RUN_LABEL}
-    yield from client.containers.list(all=True, filters=labelled, ignore_removed=True)
-    yield from client.networks.list(filters=labelled)
-    yield from client.volumes.list(filters=labelled)
+    yield from _labelled(client, f"{RUN_LABEL}={run}" if run else RUN_LABEL)
     yield from (_Tag(client, tag) for tag in _tags(client, f"{IMAGES_OF_RUNS}/{run or '*'}"))
     yield from (_Tag(client, tag) for tag in _pushed(client, run or "*"))
     yield from _nameless(client, run)
+
+
+def _labelled(client: docker.DockerClient, wanted: str) -> Iterator[Any]:
+    """List containers, networks and volumes with a label; each kind when those before are gone."""
+    filters = {"label": wanted}
+    yield from client.containers.list(all=True, filters=filters, ignore_removed=True)
+    yield from client.networks.list(filters=filters)
+    yield from client.volumes.list(filters=filters)
 
 
 def _pushed(client: docker.DockerClient, run: str) -> list[str]:

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -248,21 +247,9 @@ def _address(container: Container) -> str:
 
 
 def remove(client: Any) -> int:
-    """Remove this checkout's containers of kits from an engine; return how many there were."""
-    from docker.errors import APIError
-
-    gone = 0
-    ours = [{"label": f"{LABEL}={value}"} for value in (name(), filling())]
-    for container in (
-        one for filters in ours for one in client.containers.list(all=True, filters=filters)
-    ):
-        try:
-            container.remove(force=True, v=True)
-            gone += 1
-        except APIError as error:
-            if error.status_code not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
-                raise
-    return gone
+    """Remove this checkout's containers of kits from an engine; return how many are gone."""
+    ours = (f"{LABEL}={value}" for value in (name(), filling()))
+    return sum(leftovers.remove_labelled(client, one) for one in ours)
 
 
 def images(client: Any) -> list[str]:

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import bases, claims, disk, private, system
+from .. import bases, claims, disk, leftovers, private, system
 from ..engine import LOOPBACK, Engine, find, talking_to
 from ..errors import CouldNotMeasure, ProvingError
 from ..paths import STATE
@@ -262,10 +262,6 @@ def _get(url: str) -> tuple[str, Any] | None:
     return f"sha256:{hashlib.sha256(content).hexdigest()}", json.loads(content)
 
 
-def remove(client: Any) -> None:
-    """Remove this checkout's registry of a room from an engine, with all that it has."""
-    ours = {"label": f"{debian.LABEL}={name()}"}
-    for container in client.containers.list(all=True, filters=ours):
-        container.remove(force=True, v=True)
-    for volume in client.volumes.list(filters=ours):
-        volume.remove(force=True)
+def remove(client: Any) -> int:
+    """Remove this checkout's registry of a room with all that it has; return how many are gone."""
+    return leftovers.remove_labelled(client, f"{debian.LABEL}={name()}")
