@@ -935,6 +935,17 @@ class Cache:
         self.is_gone = True
 
 
+def test_a_container_is_asked_until_it_answers(monkeypatch):
+    """One that never does is told with the end of its log."""
+    monkeypatch.setattr(debian, "READY_SECONDS", 0.2)
+    answers = [None, "", "here"]
+    container = SimpleNamespace(logs=lambda: b"starting\nno space\n")
+
+    assert "here" == debian.answer_of(container, lambda: answers.pop(0), "It")
+    with pytest.raises(KitError, match=r"It did not start\..*\n    starting\n    no space$"):
+        debian.answer_of(container, lambda: "", "It")
+
+
 def test_a_clean_up_leaves_the_caches_of_other_checkouts():
     """It ends this checkout's own, also one that was being filled when its run was killed."""
     own = [Cache(f"{debian.LABEL}={debian.name()}"), Cache(f"{debian.LABEL}={debian.filling()}")]

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import bases, claims, leftovers, system
 from ..engine import Engine, talking_to
@@ -27,6 +27,8 @@ from .manifest import IMAGES, KitError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+
+Answer = TypeVar("Answer")
 
 DOCKERFILE = Path("apps/package-cache/Dockerfile")
 """The cache's Dockerfile within `labs/images`, which is its build context."""
@@ -42,7 +44,9 @@ PORT = 3142
 FRESH_SECONDS = 24 * 3600
 """For how long package lists are taken as they are; Debian writes new ones several times a day."""
 
-_READY_SECONDS = 20
+READY_SECONDS = 20
+"""How long a container of a kit's may take until it answers."""
+
 _SERVE = 'CMD ["apt-cacher-ng", "-c", "/etc/package-cache", "Offlinemode=1"]'
 _VALID = re.compile(r"^Valid-Until: (.+)$", re.MULTILINE)
 
@@ -226,13 +230,23 @@ def _container(engine: Engine, image: str) -> Container | None:
 
 
 def _wait_until_ready(cache: Container) -> None:
-    end = time.monotonic() + _READY_SECONDS
     knock = ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{PORT}"]
-    while cache.exec_run(knock)[0]:
+    answer_of(cache, lambda: not cache.exec_run(knock)[0], "The kit's package cache")
+
+
+def answer_of(container: Container, ask: Callable[[], Answer], what: str) -> Answer:
+    """Ask for something of a container of a kit's until the answer is true, and return it.
+
+    Raises:
+        KitError: it is not within `READY_SECONDS`; `what` begins the sentence.
+    """
+    end = time.monotonic() + READY_SECONDS
+    while not (answer := ask()):
         if time.monotonic() > end:
-            told = system.last_lines(bytes(cache.logs()).decode(errors="replace"))
-            raise KitError(f"The kit's package cache did not start. Its last lines:\n{told}")
+            told = system.last_lines(bytes(container.logs()).decode(errors="replace"))
+            raise KitError(f"{what} did not start. Its last lines:\n{told}")
         time.sleep(0.1)
+    return answer
 
 
 def _address(container: Container) -> str:

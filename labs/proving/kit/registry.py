@@ -9,7 +9,6 @@ the first start takes a while. What is served from there is mounted and configur
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http import HTTPStatus
@@ -43,7 +42,6 @@ MOST_BYTES = 4 * 1024 * 1024
 
 _DATA = "/var/lib/registry"
 _READ_ONLY = {"REGISTRY_STORAGE_MAINTENANCE_READONLY": "{enabled: true}"}
-_READY_SECONDS = 20
 _ANSWER_SECONDS = 30
 
 
@@ -152,19 +150,19 @@ def _answering(container: Container) -> str:
     """Return the address of a registry once it answers."""
     import httpx
 
-    end = time.monotonic() + _READY_SECONDS
-    while time.monotonic() < end:
+    def address() -> str:
         container.reload()
         published = (container.ports or {}).get(f"{PORT}/tcp")
+        if not published:
+            return ""
+        found = f"http://{LOOPBACK}:{published[0]['HostPort']}"
         try:
-            address = f"http://{LOOPBACK}:{published[0]['HostPort']}" if published else ""
-            if address and httpx.get(f"{address}/v2/", timeout=5, trust_env=False).is_success:
-                return address
+            answer = httpx.get(f"{found}/v2/", timeout=5, trust_env=False)
         except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    told = system.last_lines(bytes(container.logs()).decode(errors="replace"))
-    raise KitError(f"the registry did not start. Its last lines:\n{told}")
+            return ""
+        return found if answer.is_success else ""
+
+    return debian.answer_of(container, address, "the registry")
 
 
 def _fill(engine: Engine, folder: Path, address: str, images: Sequence[Entry], tell: Say) -> None:
