@@ -160,11 +160,11 @@ def test_colours_are_those_of_the_page_with_one_to_fall_back_on():
         ({"builds": {"good": GOOD}}, "The recorded result of L6 has no build of bad."),
         (
             {"builds": {"bad": {"seconds": 1.0, "steps": [{"name": "a", "cached": False}]}}},
-            "A recorded build of L6 cannot be drawn: 'began_seconds' is missing or wrong.",
+            "The recorded result of L6 has no began_seconds in the build of bad.",
         ),
         (
             {"builds": {"bad": {"steps": []}}},
-            "A recorded build of L6 cannot be drawn: 'seconds' is missing or wrong.",
+            "The recorded result of L6 has no seconds in the build of bad.",
         ),
     ],
 )

@@ -85,6 +85,28 @@ def test_what_was_not_recorded_is_told_in_a_sentence(key, arms, told):
     assert told == str(caught.value)
 
 
+def test_what_an_arm_lacks_is_told_in_a_sentence():
+    """Its name and the arm's; what has another form is told with the reason."""
+    record = {
+        "id": "L0",
+        "things": {"good": {"size": "3"}, "bad": {"size": "?"}, "worse": {"a": 1}},
+    }
+
+    def read(arm, thing):
+        return f"{arm} {int(thing['size'])}"
+
+    def told(arm):
+        with pytest.raises(ClaimsFileError) as caught:
+            drawing.read_arms(record, "things", "thing", read, [arm])
+        return str(caught.value)
+
+    assert {"good": "good 3"} == drawing.read_arms(record, "things", "thing", read, ["good"])
+    assert "The recorded result of L0 has no size in the thing of worse." == told("worse")
+    assert told("bad").startswith(
+        "The recorded result of L0 tells the thing of bad in another form than is drawn: invalid"
+    )
+
+
 def test_a_drawing_is_named_by_what_its_arm_is():
     """In plain text: a screen reader reads no backticks."""
     claim = Claim("L0", "03-x", "advice", "`COPY . .` first", "good", also={"other_one": "more"})

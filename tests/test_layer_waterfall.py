@@ -200,7 +200,7 @@ def test_colours_are_those_of_the_page_with_one_to_fall_back_on():
         ({"layers": {"good": GOOD}}, "The recorded result of S1 has no layers of bad."),
         (
             {"layers": {"bad": [{"created_by": "a", "unpacked_bytes": 1}]}},
-            "Recorded layers of S1 cannot be drawn: 'transfer_bytes' is missing or wrong.",
+            "The recorded result of S1 has no transfer_bytes in the layers of bad.",
         ),
     ],
 )

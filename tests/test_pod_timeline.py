@@ -144,7 +144,7 @@ def test_colours_are_those_of_the_page_with_one_to_fall_back_on():
         ({}, "The recorded result of H0 has no timeline of pods."),
         (
             {KEY: {"bad": {"start": 0, "end": 1, "moments": [], "samples": [], "failed": []}}},
-            "The recorded timeline of pods of H0 has no sent of bad.",
+            "The recorded result of H0 has no sent in the timeline of pods of bad.",
         ),
     ],
 )

@@ -105,7 +105,7 @@ def test_colours_are_those_of_the_page_with_one_to_fall_back_on():
         ({}, "The recorded result of F0 has no release."),
         (
             {"releases": {"bad": {"start": 0, "step_seconds": 1, "old": [1], "new": [1]}}},
-            "The recorded release of F0 has no failed of bad.",
+            "The recorded result of F0 has no failed in the release of bad.",
         ),
     ],
 )

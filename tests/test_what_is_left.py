@@ -84,7 +84,7 @@ def test_colours_are_those_of_the_page_with_one_to_fall_back_on():
         (
             {"id": "M1", "parts": {"bad": [{"name": "base"}], "good": parts(base=1)}},
             [],
-            "Recorded parts of M1 cannot be drawn: 'unpacked_bytes' is missing or wrong.",
+            "The recorded result of M1 has no unpacked_bytes in the parts of bad.",
         ),
     ],
 )

@@ -11,7 +11,6 @@ from typing import Any
 from . import drawing
 from .claims import Claim, humanize
 from .drawing import BAR, LABEL, Axis
-from .errors import ClaimsFileError
 from .recorded import Record
 
 _STEP = re.compile(r"^\[(?:(?P<stage>[\w.-]+) )?\s*(?P<number>\d+)/\d+\] (?P<instruction>.+)$")
@@ -87,13 +86,7 @@ def builds(record: Record, arms: Sequence[str] = ()) -> tuple[Build, ...]:
         ClaimsFileError: the result has none, not one of every arm that is asked for, or one
             without what is to be drawn.
     """
-    told = drawing.of_arms(record, "builds", "build", arms)
-    try:
-        return tuple(_build(arm, one) for arm, one in told.items())
-    except (KeyError, TypeError) as error:
-        raise ClaimsFileError(
-            f"A recorded build of {record.get('id')} cannot be drawn: {error} is missing or wrong."
-        ) from error
+    return tuple(drawing.read_arms(record, "builds", "build", _build, arms).values())
 
 
 def _build(arm: str, told: Mapping[str, Any]) -> Build:

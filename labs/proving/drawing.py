@@ -12,12 +12,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 from .claims import Claim
 from .errors import ClaimsFileError
 from .recorded import Record
 from .show import ARMS
+
+Read = TypeVar("Read")
 
 BAD = "var(--pg-bad, #c8601e)"
 GOOD = "var(--pg-good, #1f87a8)"
@@ -84,6 +86,31 @@ def of_arms(record: Record, key: str, what: str, arms: Sequence[str] = ()) -> di
     chosen = asked or list(told)
     order = [*(arm for arm in ARMS if arm in chosen), *(arm for arm in chosen if arm not in ARMS)]
     return {arm: told[arm] for arm in order}
+
+
+def read_arms(
+    record: Record, key: str, what: str, read: Callable[[str, Any], Read], arms: Sequence[str] = ()
+) -> dict[str, Read]:
+    """Return what `read` makes of each arm and what a result carries for it; see `of_arms`.
+
+    Raises:
+        ClaimsFileError: what `of_arms` raises; or an arm lacks what is read, or has it otherwise.
+    """
+    found = {}
+    for arm, told in of_arms(record, key, what, arms).items():
+        try:
+            found[arm] = read(arm, told)
+        except KeyError as error:
+            raise ClaimsFileError(
+                f"The recorded result of {record.get('id')} has no {error.args[0]} in the {what} "
+                f"of {arm}."
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise ClaimsFileError(
+                f"The recorded result of {record.get('id')} tells the {what} of {arm} in another "
+                f"form than is drawn: {error}."
+            ) from error
+    return found
 
 
 def named(arm: str) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 from . import drawing
 from .claims import Claim, humanize
 from .drawing import BAR, LABEL, Axis
-from .errors import ClaimsFileError
 from .recorded import Record
 
 _LANE = LABEL + BAR + 6
@@ -73,13 +72,7 @@ def stacks(record: Record, arms: Sequence[str] = ()) -> tuple[Stack, ...]:
         ClaimsFileError: the result has none, not those of every arm that is asked for, or some
             without what is to be drawn.
     """
-    told = drawing.of_arms(record, "layers", "layers", arms)
-    try:
-        return tuple(_stack(arm, layers) for arm, layers in told.items())
-    except (KeyError, TypeError) as error:
-        raise ClaimsFileError(
-            f"Recorded layers of {record.get('id')} cannot be drawn: {error} is missing or wrong."
-        ) from error
+    return tuple(drawing.read_arms(record, "layers", "layers", _stack, arms).values())
 
 
 def _stack(arm: str, told: Sequence[Mapping[str, Any]]) -> Stack:

@@ -14,7 +14,6 @@ from typing import Any
 from . import drawing
 from .claims import Claim
 from .drawing import BAR, LABEL, Axis
-from .errors import ClaimsFileError
 from .recorded import Record
 
 MOMENTS = "moments"
@@ -84,8 +83,7 @@ def moments_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> st
     Raises:
         ClaimsFileError: the result tells nothing of pods, or not of one of the `arms`.
     """
-    told: Mapping[str, Any] = drawing.of_arms(record, MOMENTS, "pods at several moments", arms)
-    moments = {arm: read(claim, arm, each) for arm, each in told.items()}
+    moments = drawing.read_arms(record, MOMENTS, "pods at several moments", _moments, arms)
     columns = max((len(one.pods) for each in moments.values() for one in each), default=1)
     return drawing.figure(
         "pod-moments",
@@ -100,27 +98,17 @@ def moments_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> st
     )
 
 
-def read(claim: Claim, arm: str, told: Sequence[Mapping[str, Any]]) -> tuple[Moment, ...]:
-    """Return the moments of an arm as a result tells them.
-
-    Raises:
-        ClaimsFileError: it tells them in another way.
-    """
-    try:
-        return tuple(
-            Moment(
-                str(one["after"]),
-                tuple(
-                    tuple(Container(name, bool(runs), int(count)) for name, runs, count in pod)
-                    for pod in one["pods"]
-                ),
-            )
-            for one in told
+def _moments(_arm: str, told: Sequence[Mapping[str, Any]]) -> tuple[Moment, ...]:
+    return tuple(
+        Moment(
+            str(one["after"]),
+            tuple(
+                tuple(Container(name, bool(runs), int(count)) for name, runs, count in pod)
+                for pod in one["pods"]
+            ),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ClaimsFileError(
-            f"The recorded result of {claim.id} does not tell the pods of {arm}: {error!r}."
-        ) from error
+        for one in told
+    )
 
 
 def _drawing(claim: Claim, arm: str, moments: Sequence[Moment], columns: int) -> str:

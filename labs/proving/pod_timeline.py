@@ -15,7 +15,6 @@ from typing import Any
 from . import drawing
 from .claims import Claim
 from .drawing import LABEL, Axis
-from .errors import ClaimsFileError
 from .recorded import Record
 
 KEY = "pod_timelines"
@@ -90,31 +89,26 @@ class Trial:
         return Counter(int(at // STEP_SECONDS) for failure in self.failures for at in failure.at)
 
 
-def trials(claim: Claim, record: Record, arms: Sequence[str] = ()) -> tuple[Trial, ...]:
+def trials(record: Record, arms: Sequence[str] = ()) -> tuple[Trial, ...]:
     """Return the trials that a result carries, bad and good first, or those of some arms.
 
     Raises:
-        ClaimsFileError: the result has none, or not one of every arm that is asked for.
+        ClaimsFileError: the result has none, not one of every arm that is asked for, or one
+            without what is to be drawn.
     """
-    told = drawing.of_arms(record, KEY, "timeline of pods", arms)
-    return tuple(_trial(claim, arm, one) for arm, one in told.items())
+    return tuple(drawing.read_arms(record, KEY, "timeline of pods", _trial, arms).values())
 
 
-def _trial(claim: Claim, arm: str, told: Mapping[str, Any]) -> Trial:
-    try:
-        return Trial(
-            arm=arm,
-            start=float(told["start"]),
-            end=float(told["end"]),
-            sent=int(told["sent"]),
-            moments=[(float(at), str(what)) for at, what in told["moments"]],
-            samples=[Seen(*sample) for sample in told["samples"]],
-            failures=[Failed(one["cause"], one["at"]) for one in told["failed"]],
-        )
-    except KeyError as error:
-        raise ClaimsFileError(
-            f"The recorded timeline of pods of {claim.id} has no {error.args[0]} of {arm}."
-        ) from error
+def _trial(arm: str, told: Mapping[str, Any]) -> Trial:
+    return Trial(
+        arm=arm,
+        start=float(told["start"]),
+        end=float(told["end"]),
+        sent=int(told["sent"]),
+        moments=[(float(at), str(what)) for at, what in told["moments"]],
+        samples=[Seen(*sample) for sample in told["samples"]],
+        failures=[Failed(one["cause"], one["at"]) for one in told["failed"]],
+    )
 
 
 def pod_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
@@ -123,7 +117,7 @@ def pod_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
     Raises:
         ClaimsFileError: the result carries no trial, or none of one of the `arms` asked for.
     """
-    found = trials(claim, record, arms)
+    found = trials(record, arms)
     end = max(one.end for one in found)
     before = -max(_BEFORE_SECONDS, _BEFORE_SHARE * end)
     axis = Axis(max(before, min(one.start for one in found)), end)

@@ -13,7 +13,6 @@ from typing import Any
 from . import drawing
 from .claims import Claim, humanize
 from .drawing import BAR, LABEL, Axis
-from .errors import ClaimsFileError
 from .recorded import Record
 
 KEY = "releases"
@@ -55,30 +54,25 @@ class Release:
         return sum(until - since for since, until in self.away)
 
 
-def releases(claim: Claim, record: Record, arms: Sequence[str] = ()) -> tuple[Release, ...]:
+def releases(record: Record, arms: Sequence[str] = ()) -> tuple[Release, ...]:
     """Return the releases that a result carries, bad and good first, or those of some arms.
 
     Raises:
-        ClaimsFileError: the result has none, or not one of every arm that is asked for.
+        ClaimsFileError: the result has none, not one of every arm that is asked for, or one
+            without what is to be drawn.
     """
-    told = drawing.of_arms(record, KEY, "release", arms)
-    return tuple(_release(claim, arm, one) for arm, one in told.items())
+    return tuple(drawing.read_arms(record, KEY, "release", _release, arms).values())
 
 
-def _release(claim: Claim, arm: str, told: Mapping[str, Any]) -> Release:
-    try:
-        return Release(
-            arm=arm,
-            start=float(told["start"]),
-            step_seconds=float(told["step_seconds"]),
-            counts={name: told[name] for name in ROWS},
-            away=[(float(since), float(until)) for since, until in told["away"]],
-            over=float(told["over"]),
-        )
-    except KeyError as error:
-        raise ClaimsFileError(
-            f"The recorded release of {claim.id} has no {error.args[0]} of {arm}."
-        ) from error
+def _release(arm: str, told: Mapping[str, Any]) -> Release:
+    return Release(
+        arm=arm,
+        start=float(told["start"]),
+        step_seconds=float(told["step_seconds"]),
+        counts={name: told[name] for name in ROWS},
+        away=[(float(since), float(until)) for since, until in told["away"]],
+        over=float(told["over"]),
+    )
 
 
 def release_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> str:
@@ -87,7 +81,7 @@ def release_figure(claim: Claim, record: Record, arms: Sequence[str] = ()) -> st
     Raises:
         ClaimsFileError: the result carries no release, or none of one of the `arms` asked for.
     """
-    found = releases(claim, record, arms)
+    found = releases(record, arms)
     end = max(one.end for one in found)
     axis = Axis(-max(_BEFORE_SECONDS, _BEFORE_SHARE * end), end)
     most = max(1, *(count for one in found for row in one.counts.values() for count in row))

@@ -49,10 +49,10 @@ def timelines(record: Record, arms: Sequence[str] = ()) -> tuple[Timeline, ...]:
     """Return the timelines that a result carries, bad and good first, or those of some arms.
 
     Raises:
-        ClaimsFileError: the result has none, or not one of every arm that is asked for.
+        ClaimsFileError: the result has none, not one of every arm that is asked for, or one
+            without what is to be drawn.
     """
-    told = drawing.of_arms(record, "timelines", "timeline", arms)
-    return tuple(_timeline(arm, one) for arm, one in told.items())
+    return tuple(drawing.read_arms(record, "timelines", "timeline", _timeline, arms).values())
 
 
 def _timeline(arm: str, told: Mapping[str, Any]) -> Timeline:

@@ -75,13 +75,7 @@ def made(record: Record, arms: Sequence[str] = ()) -> tuple[Made, ...]:
     names = [arm.replace("-", "_") for arm in arms] or ["bad", "good"]
     if len(names) % 2:
         raise ClaimsFileError(f"{', '.join(names)}: what is left is told of arms two by two.")
-    told = drawing.of_arms(record, PARTS, "parts", names)
-    try:
-        sizes = {arm: _sizes(parts) for arm, parts in told.items()}
-    except (KeyError, TypeError, ValueError) as error:
-        raise ClaimsFileError(
-            f"Recorded parts of {record.get('id')} cannot be drawn: {error} is missing or wrong."
-        ) from error
+    sizes = drawing.read_arms(record, PARTS, "parts", _sizes, names)
     pairs = list(pairwise(names))[::2]
     return tuple(
         one
@@ -90,7 +84,7 @@ def made(record: Record, arms: Sequence[str] = ()) -> tuple[Made, ...]:
     )
 
 
-def _sizes(parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def _sizes(_arm: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {str(part["name"]): int(part["unpacked_bytes"]) for part in parts}
 
 
