@@ -4,11 +4,10 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+from manifest_files import MANIFEST_FILES
 from proving import exercises, kube, manifests
 from proving.errors import ProvingError
-from proving.paths import LABS
 
-FILES = sorted([*manifests.MANIFESTS.rglob("*.yaml"), *(LABS / "exercises").glob("*/*/*.yaml")])
 OLDEST, NEWEST = "1.25", "1.37"
 """The schemas that the validator has: of the oldest it knows, and of a new Kubernetes."""
 
@@ -113,7 +112,7 @@ def test_images_get_the_names_of_a_cluster(tmp_path):
     assert "localhost/k2/good:1" in found.images
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: "/".join(file.parts[-3:]))
+@pytest.mark.parametrize("file", MANIFEST_FILES, ids=lambda file: "/".join(file.parts[-3:]))
 class TestOurs:
     """Every manifest of the labs and exercises."""
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from proving import bases, cluster, kubernetes_image, leftovers, manifests, prepare
+from manifest_files import MANIFEST_FILES
+from proving import bases, cluster, kubernetes_image, leftovers, prepare
 from proving import engine as engines
 from proving.container import Container
 from proving.images_for_cluster import KIND_LABEL
@@ -24,7 +25,6 @@ from proving.paths import LABS
 pytestmark = pytest.mark.engine
 
 GONE_WITHIN_SECONDS = 90
-FILES = sorted([*manifests.MANIFESTS.rglob("*.yaml"), *(LABS / "exercises").glob("*/*/*.yaml")])
 RUN = "cluster-by-hand"
 
 OBJECTS = (
@@ -97,9 +97,9 @@ def test_labs_touch_nothing_but_namespaces_of_their_own(by_hand):
 
 def test_every_manifest_applies_by_kubectl_alone(by_hand):
     """The API server takes each as it stands in its file, without a warning."""
-    assert FILES
+    assert MANIFEST_FILES
     told = {}
-    for file in FILES:
+    for file in MANIFEST_FILES:
         apply = 'printf "%s" "$0" | kubectl apply --dry-run=server --filename=-'
         status, output = by_hand.sh(apply, file.read_text(encoding="utf-8"))
         if status or "warning" in output.lower():
