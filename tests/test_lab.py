@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from proving import claims, lab
 from proving.claims import Verdict
+from proving.engine import Engine
 from proving.errors import BuildError, CouldNotMeasure, NotApplicable
 from proving.lab import Lab, NotMeasured
 
@@ -95,3 +97,25 @@ def test_any_other_failure_of_a_build_is_told_at_once(failures, built):
         lab._built(image)
 
     assert built == image.built
+
+
+def test_what_a_run_has_made_carries_its_label_and_is_removed():
+    """Also where the measurement in it fails; no two have one name."""
+    made, removed = [], []
+
+    def create(name: str, **options: Any) -> Any:
+        made.append((name, options))
+        return SimpleNamespace(remove=lambda: removed.append(name))
+
+    opened = Lab.__new__(Lab)
+    opened.engine, opened.run = Engine("unix:///nowhere", "a test"), "r"
+    with pytest.raises(CouldNotMeasure), opened.own(create, driver="x") as one:
+        raise CouldNotMeasure("It does not answer.")
+    with opened.own(create) as other:
+        assert [one] == removed
+
+    assert [one, other] == removed
+    assert one.startswith("proving-ground-run-r-")
+    assert one != other
+    label = {"proving-ground.run": "r"}
+    assert [(one, {"labels": label, "driver": "x"}), (other, {"labels": label})] == made

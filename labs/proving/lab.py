@@ -8,9 +8,9 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -486,6 +486,21 @@ class Lab:
         It holds what others use, such as a volume; the arguments are those of `start`.
         """
         return self.start(self.helper_image, command=["sleep", "infinity"], **arguments)
+
+    @contextmanager
+    def own(self, create: Callable[..., Any], **options: Any) -> Iterator[str]:
+        """Create a network or a volume of this run by the client's `create`; remove it at the end.
+
+        Yields its name.
+        """
+        name = f"{leftovers.IMAGES_OF_RUNS}-{self.run}-{uuid.uuid4().hex[:8]}"
+        with engine.talking_to(self.engine):
+            made = create(name, labels=leftovers.label(self.run), **options)
+        try:
+            yield name
+        finally:
+            with engine.talking_to(self.engine):
+                made.remove()
 
     def measure(self, function: Callable[[Arm], Figures], **arms: Arm) -> dict[str, Measured]:
         """Measure all arms at once, each in a thread of its own, and return figures by arm.

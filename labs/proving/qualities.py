@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import socket
 import time
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from docker.types import Mount
 
-from . import leftovers
 from .container import Container, parse_listening
 from .engine import talking_to
 from .errors import ContainerError, CouldNotMeasure
@@ -58,22 +56,13 @@ def all_limits() -> dict[str, Any]:
     return {key: value for limit in LIMITS.values() for key, value in limit.items()}
 
 
-@contextmanager
-def volume(lab: Lab, *, in_memory: bool = False) -> Iterator[str]:
-    """Create a named volume with the lab's label; yield its name, and remove it at the end.
+def volume(lab: Lab, *, in_memory: bool = False) -> AbstractContextManager[str]:
+    """Return a volume of the lab's, to be made by `with`, for its name.
 
     One that is `in_memory` is a tmpfs: it is empty again when no container has it mounted.
     """
-    name = f"{leftovers.IMAGES_OF_RUNS}-{lab.run}-{uuid.uuid4().hex[:8]}"
-    with talking_to(lab.engine):
-        made = lab.engine.docker.volumes.create(
-            name, labels=leftovers.label(lab.run), driver_opts=_TMPFS if in_memory else None
-        )
-    try:
-        yield name
-    finally:
-        with talking_to(lab.engine):
-            made.remove()
+    driver_options = _TMPFS if in_memory else None
+    return lab.own(lab.engine.docker.volumes.create, driver_opts=driver_options)
 
 
 def mounted(name: str, folder: str) -> dict[str, Any]:

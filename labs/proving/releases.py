@@ -7,14 +7,12 @@ names at the end of its page.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import leftovers
 from .container import Container
 from .engine import talking_to
 from .lab import Measured, NotMeasured
@@ -95,17 +93,9 @@ def downloaded(lab: Lab, registry: Registry, releases: Releases) -> dict[str, in
         }
 
 
-@contextmanager
-def network(lab: Lab) -> Iterator[str]:
-    """Create a network with a name server of the engine's; yield its name, and remove it."""
-    name = f"{leftovers.IMAGES_OF_RUNS}-{lab.run}-{uuid.uuid4().hex[:8]}"
-    with talking_to(lab.engine):
-        made = lab.engine.docker.networks.create(name, labels=leftovers.label(lab.run))
-    try:
-        yield name
-    finally:
-        with talking_to(lab.engine):
-            made.remove()
+def network(lab: Lab) -> AbstractContextManager[str]:
+    """Return a network with a name server of the engine's, to be made by `with`, for its name."""
+    return lab.own(lab.engine.docker.networks.create)
 
 
 def application(lab: Lab, image: Image, network_name: str) -> Container:
