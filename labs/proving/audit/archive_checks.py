@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import Any
 
 from .. import archive, layers
-from ..claims import Value, Verdict, humanize
+from ..claims import Verdict
 from ..layers import Contents
 from . import dive, secrets, visible
-from .catalogue import CHECKS
+from .file_findings import finding, many, sized
 from .findings import Finding
 from .reader import ImageRead, LayerRead, Limits
 from .subject import Subject
@@ -24,8 +24,6 @@ HIDDEN_BYTES = 500_000
 """What may be hidden: a few files of the base that are written anew, such as its settings."""
 CACHE_BYTES = 100_000
 """What caches may have: empty indexes and notes of the last update are no matter."""
-MOST_PLACES = 50
-"""How many places a finding tells."""
 
 _BINARIES = re.compile(
     r"(?:(?:usr/)?(?:local/)?s?bin|opt/(?:[^/]+/){1,3}bin|usr/(?:local/)?(?:go|lib/go[^/]*)/bin"
@@ -206,31 +204,6 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _finding(
-    check_id: str,
-    holds: bool | Verdict,
-    figure: str,
-    advice: str = "",
-    *,
-    values: Mapping[str, Value] | None = None,
-    places: Iterable[str] = (),
-) -> Finding:
-    verdict = holds if isinstance(holds, Verdict) else Verdict.DOES_NOT_HOLD
-    if holds is True:
-        verdict = Verdict.HOLDS
-    told = advice if verdict in (Verdict.DOES_NOT_HOLD, Verdict.COULD_NOT_BE_MEASURED) else ""
-    shown = tuple(printable(secrets.redact(place)) for place in list(places)[:MOST_PLACES])
-    return Finding(CHECKS[check_id], verdict, figure, told, dict(values or {}), shown)
-
-
-def _bytes(size: int) -> str:
-    return humanize(size, "B")
-
-
-def _number(count: int, one: str, several: str = "") -> str:
-    return f"{count} {one if count == 1 else several or one + 's'}"
-
-
 def _hidden_bytes(seen: Seen) -> Finding:
     contents = seen.contents
     hidden, total = contents.wasted_bytes, contents.unpacked_bytes
@@ -251,14 +224,13 @@ def _hidden_bytes(seen: Seen) -> Finding:
     }
     share = hidden / total if total else 0.0
     parts = [
-        f"{_bytes(removed)} that a later layer removes" * bool(removed),
-        f"{_bytes(hidden - removed - notes)} that one writes again"
-        * bool(hidden - removed - notes),
-        f"{_bytes(notes)} of a package manager's notes, which every RUN that installs writes again"
+        f"{sized(removed)} that a later layer removes" * bool(removed),
+        f"{sized(hidden - removed - notes)} that one writes again" * bool(hidden - removed - notes),
+        f"{sized(notes)} of a package manager's notes, which every RUN that installs writes again"
         * bool(notes),
     ]
-    figure = f"{_bytes(hidden)} of {_bytes(total)} ({share:.1%}): {', '.join(filter(None, parts))}"
-    return _finding(
+    figure = f"{sized(hidden)} of {sized(total)} ({share:.1%}): {', '.join(filter(None, parts))}"
+    return finding(
         "hidden-bytes",
         hidden - notes <= HIDDEN_BYTES,
         figure if hidden else "none",
@@ -275,7 +247,7 @@ def _biggest_hidden(seen: Seen, folders: Counter[tuple[int, str]]) -> list[str]:
     for (number, path), size in folders.most_common(5):
         created_by = seen.contents.layers[number].created_by
         layer = f"layer {number + 1}" + (f" ({created_by})" if created_by else "")
-        told.append(f"{_bytes(size)} at /{path} in {layer}")
+        told.append(f"{sized(size)} at /{path} in {layer}")
     return told
 
 
@@ -293,16 +265,16 @@ def _caches(seen: Seen) -> Finding:
                 folders[kind][path.rpartition("/")[0]] += size
                 break
     total = sum(sizes.values())
-    told = ", ".join(f"{kind} {_bytes(size)}" for kind, size in sizes.most_common())
+    told = ", ".join(f"{kind} {sized(size)}" for kind, size in sizes.most_common())
     cures = "; ".join(_CLEAN_UP[kind] for kind, _ in sizes.most_common())
-    return _finding(
+    return finding(
         "caches",
         total <= CACHE_BYTES,
-        f"{_bytes(total)} in {_number(files.total(), 'file')}: {told}" if total else "none",
+        f"{sized(total)} in {many(files.total(), 'file')}: {told}" if total else "none",
         f"{cures[:1].upper()}{cures[1:]}.",
         values={"cache_bytes": total, **{f"{kind}_bytes": size for kind, size in sizes.items()}},
         places=(
-            f"/{path}: {_bytes(size)}"
+            f"/{path}: {sized(size)}"
             for one in folders.values()
             for path, size in one.most_common(3)
         ),
@@ -333,10 +305,10 @@ def _toolchain(seen: Seen) -> Finding:
     names = _program_names(tools)
     headers = sum(1 for path in seen.contents.files if path.endswith((".h", ".hpp", ".hh")))
     packages = [name for name in seen.contents.packages if _is_of_tools(name)]
-    return _finding(
+    return finding(
         "toolchain",
         not tools,
-        f"{_number(len(names), 'program')}: {_some(names)}" if tools else "none",
+        f"{many(len(names), 'program')}: {_some(names)}" if tools else "none",
         "Build in a stage of its own, and copy what it made into the last one.",
         values={"tools": len(tools), "headers": headers, "packages_of_tools": len(packages)},
         places=(f"/{path}" for path in tools),
@@ -363,7 +335,7 @@ def _some(names: Sequence[str], most: int = 6) -> str:
 def _package_manager(seen: Seen) -> Finding:
     found = _named(seen, _MANAGERS)
     names = _program_names(found)
-    return _finding(
+    return finding(
         "package-manager",
         not found,
         _some(names) if found else "none",
@@ -376,10 +348,10 @@ def _package_manager(seen: Seen) -> Finding:
 
 def _privileged_files(seen: Seen) -> Finding:
     found = seen.contents.setuid
-    return _finding(
+    return finding(
         "privileged-files",
         not found,
-        f"{_number(len(found), 'file')}: {_some(_program_names(found))}" if found else "none",
+        f"{many(len(found), 'file')}: {_some(_program_names(found))}" if found else "none",
         "Take the bits away in the layer that brings the files (`chmod a-s`), where the "
         "application does not need them, and run with allowPrivilegeEscalation: false.",
         values={"privileged_files": len(found)},
@@ -398,10 +370,10 @@ def _world_writable(seen: Seen) -> Finding:
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX
     ]
     found = sorted([*files, *folders])
-    return _finding(
+    return finding(
         "world-writable",
         not found,
-        f"{_number(len(files), 'file')} and {_number(len(folders), 'directory', 'directories')} "
+        f"{many(len(files), 'file')} and {many(len(folders), 'directory', 'directories')} "
         "that everybody may write"
         if found
         else "none",
@@ -437,12 +409,12 @@ def _secrets(seen: Seen) -> Finding:
     ]
     values = {"secrets": len(found), "passed_over": passed_over}
     if found or not not_searched:
-        figure = _number(len(found), "place") if found else "none"
+        figure = many(len(found), "place") if found else "none"
         if passed_over:
             figure += (
                 f"; {passed_over} in files of packages, tests or documentation are not counted"
             )
-        return _finding(
+        return finding(
             "secrets",
             not found,
             figure,
@@ -451,7 +423,7 @@ def _secrets(seen: Seen) -> Finding:
             values=values,
             places=found,
         )
-    return _finding(
+    return finding(
         "secrets",
         Verdict.COULD_NOT_BE_MEASURED,
         f"layer {not_searched[0]} has too much that looks like a secret",
@@ -553,17 +525,17 @@ def _user(seen: Seen) -> Finding:
     told = _text(seen.settings.get("User")).strip()
     name = told.partition(":")[0]
     if not name:
-        return _finding("user", False, "root, since the image names no user", _USER_ADVICE)
+        return finding("user", False, "root, since the image names no user", _USER_ADVICE)
     shown = printable(told, 60)
     if name.isascii() and name.isdigit():
         if int(name):
-            return _finding("user", True, shown)
-        return _finding("user", False, f"{shown}, which is root", _USER_ADVICE)
+            return finding("user", True, shown)
+        return finding("user", False, f"{shown}, which is root", _USER_ADVICE)
     number = _account(seen, name)
     if number == 0:
-        return _finding("user", False, f"{shown}, which is root", _USER_ADVICE)
+        return finding("user", False, f"{shown}, which is root", _USER_ADVICE)
     instead = str(number) if number is not None else "its number"
-    return _finding(
+    return finding(
         "user",
         False,
         f"{shown}, by name" + (f" (number {number})" if number is not None else ""),
@@ -591,7 +563,7 @@ def _command_form(seen: Seen) -> Finding:
     """Judge the form alone: what becomes of it is seen in a run."""
     entrypoint, command = seen.words("Entrypoint"), seen.words("Cmd")
     if not _whole_command(seen):
-        return _finding(
+        return finding(
             "command-form", Verdict.NOT_APPLICABLE, "the image has no command: who starts it does"
         )
     for key, words in (("ENTRYPOINT", entrypoint), ("CMD", command)):
@@ -599,17 +571,17 @@ def _command_form(seen: Seen) -> Finding:
         if line is None:
             continue
         if re.match(r"\s*exec\s", line):
-            return _finding(
+            return finding(
                 "command-form", True, f"{key} is in shell form, and its shell gives way by `exec`"
             )
-        return _finding(
+        return finding(
             "command-form",
             False,
             f"{key} is in shell form: a shell starts it, and may stay in its way",
             f'Write {key} in exec form, ["program", "argument"], or begin its line with `exec`.',
             places=[secrets.redact(line)],
         )
-    return _finding("command-form", True, "exec form")
+    return finding("command-form", True, "exec form")
 
 
 def _whole_command(seen: Seen) -> list[str]:
@@ -635,25 +607,25 @@ def _shell_line(words: Sequence[str]) -> str | None:
 
 def _shared_base(seen: Seen) -> Finding:
     if not seen.has_engine:
-        return _finding(
+        return finding(
             "shared-base", Verdict.NOT_APPLICABLE, "an archive in a file has no neighbours"
         )
     own = [layer.changeset.diff_id for layer in seen.image.layers]
     shared = {name: _common(own, diff_ids) for name, diff_ids in seen.others}
     if not shared:
-        return _finding(
+        return finding(
             "shared-base", Verdict.NOT_APPLICABLE, "the engine has no other image with a name"
         )
     most = max(shared.values())
     with_it = [name for name, number in shared.items() if number]
     size = sum(layer.transfer_bytes for layer in seen.contents.layers[:most])
-    return _finding(
+    return finding(
         "shared-base",
         most > 0,
-        f"{most} of its {_number(len(own), 'layer')} ({_bytes(size)} to download), with "
-        f"{_number(len(with_it), 'other image')} of {len(shared)}"
+        f"{most} of its {many(len(own), 'layer')} ({sized(size)} to download), with "
+        f"{many(len(with_it), 'other image')} of {len(shared)}"
         if most
-        else f"none, with any of {_number(len(shared), 'other image')}",
+        else f"none, with any of {many(len(shared), 'other image')}",
         "Build the images that run together on one base: a node downloads it once.",
         values={
             "shared_layers": most,

@@ -21,9 +21,9 @@ from ..image import Step
 from ..instructions import Instruction
 from ..layers import instruction as instruction_of
 from . import junk, secrets, shell
-from .catalogue import CHECKS
 from .context import Context, Copied, File
 from .dockerfile import UNKNOWN, Stage, Taken
+from .file_findings import finding, many, sized
 from .findings import Finding, Line
 from .reader import ImageRead
 from .text import printable
@@ -38,7 +38,6 @@ USED_AT_LEAST = 0.1
 """Beyond that, which part of what is used may be sent and not used."""
 REMOVED_BYTES = 100_000
 """What a RUN may remove of another one's: a lock or an empty log is no matter."""
-MOST_PLACES = 50
 _START_BYTES = 1 << 16
 
 _INSTALLS = (
@@ -71,32 +70,6 @@ _DATABASES = frozenset(
 )
 _STEP_NAME = re.compile(r"\[(?:(?P<stage>[\w.-]+) )?\s*(?P<number>\d+)/\d+\] (?P<word>[A-Z]+)")
 _ON_PATH = re.compile(r"(?:usr/)?(?:local/)?s?bin/[^/]+")
-
-
-def _finding(
-    check_id: str,
-    verdict: Verdict | bool,
-    figure: str,
-    advice: str = "",
-    *,
-    values: Mapping[str, Value] | None = None,
-    places: Iterable[str] = (),
-    lines: Iterable[Line] = (),
-) -> Finding:
-    if isinstance(verdict, bool):
-        verdict = Verdict.HOLDS if verdict else Verdict.DOES_NOT_HOLD
-    told = advice if verdict in (Verdict.DOES_NOT_HOLD, Verdict.COULD_NOT_BE_MEASURED) else ""
-    shown = tuple(printable(secrets.redact(place)) for place in list(places)[:MOST_PLACES])
-    lines = tuple(dict.fromkeys(lines)) if verdict is Verdict.DOES_NOT_HOLD else ()
-    return Finding(CHECKS[check_id], verdict, figure, told, dict(values or {}), shown, lines)
-
-
-def _bytes(size: int) -> str:
-    return humanize(size, "B")
-
-
-def _number(count: int, one: str, several: str = "") -> str:
-    return f"{count} {one if count == 1 else several or one + 's'}"
 
 
 @dataclass(frozen=True)
@@ -245,13 +218,13 @@ def rebuilt_steps(seen: Seen, subject: Built, progress: Progress) -> Finding:
     assert work is not None  # noqa: S101 - as in `check`
     chosen = work.how.edit or source_file(seen)
     if not chosen:
-        return _finding(
+        return finding(
             "rebuilt-steps",
             Verdict.NOT_APPLICABLE,
             "no step copies a source file of an application",
         )
     if not any(file.path == chosen for file in seen.used):
-        return _finding(
+        return finding(
             "rebuilt-steps",
             Verdict.COULD_NOT_BE_MEASURED,
             f"no step takes {printable(chosen, 80)} of the folder",
@@ -262,7 +235,7 @@ def rebuilt_steps(seen: Seen, subject: Built, progress: Progress) -> Finding:
         work.edit(chosen)
         edited = work.build(progress, f"Building {seen.context.name} after an edit")
     except BuildError as error:
-        return _finding(
+        return finding(
             "rebuilt-steps",
             Verdict.COULD_NOT_BE_MEASURED,
             f"after an edit of {printable(chosen, 80)} it does not build: "
@@ -364,10 +337,10 @@ def judged_again(
     }
     figure = (
         f"after an edit of {printable(chosen, 80)}, {len(again)} of "
-        f"{_number(len(steps), 'step')} ran again in {humanize(seconds, 's')}"
+        f"{many(len(steps), 'step')} ran again in {humanize(seconds, 's')}"
     )
     if not again:
-        return _finding(
+        return finding(
             "rebuilt-steps",
             Verdict.COULD_NOT_BE_MEASURED,
             f"{figure}: the builder did not see the edit",
@@ -375,7 +348,7 @@ def judged_again(
             values=values,
         )
     if not installs:
-        return _finding(
+        return finding(
             "rebuilt-steps",
             True,
             f"{figure}, and no installation or download among them",
@@ -388,10 +361,10 @@ def judged_again(
         if one.instruction is not None and any(t.instruction is one.instruction for t in seen.taken)
     ]
     shown = [one.instruction for one in installs if one.instruction is not None]
-    return _finding(
+    return finding(
         "rebuilt-steps",
         False,
-        f"{figure}; {_number(len(installs), 'of them installs', 'of them install')} or downloads, "
+        f"{figure}; {many(len(installs), 'of them installs', 'of them install')} or downloads, "
         f"in {humanize(install_seconds, 's')}",
         "Copy what the installation needs, such as the list of dependencies, alone and first, and "
         "the source after it.",
@@ -434,16 +407,16 @@ def context_bytes(seen: Seen) -> Finding:
         "context_bytes": folder,
     }
     if not seen.copied.files:
-        return _finding(
+        return finding(
             "context-bytes", Verdict.NOT_APPLICABLE, "the folder has nothing to send", values=values
         )
     figure = (
-        f"{_bytes(seen.sent_bytes)} sent; the steps of the build take {_bytes(used)} of the "
-        f"folder's {_bytes(folder)}"
+        f"{sized(seen.sent_bytes)} sent; the steps of the build take {sized(used)} of the "
+        f"folder's {sized(folder)}"
     )
     if left > UNUSED_BYTES and not unused:
         figure += ". A builder that sends the whole context would send the rest as well"
-    return _finding(
+    return finding(
         "context-bytes",
         unused <= max(UNUSED_BYTES, USED_AT_LEAST * used),
         figure,
@@ -459,7 +432,7 @@ def _biggest(files: Iterable[File]) -> list[str]:
     for file in files:
         top, slash, _ = file.path.partition("/")
         sizes[f"{top}{slash}"] += file.size_bytes
-    return [f"{path}: {_bytes(size)}" for path, size in sizes.most_common(5)]
+    return [f"{path}: {sized(size)}" for path, size in sizes.most_common(5)]
 
 
 @dataclass
@@ -494,9 +467,7 @@ def needless(seen: Seen) -> dict[str, _Needless]:
 def dockerignore(seen: Seen) -> Finding:
     """Judge what was sent that no image needs, and what nobody should be given."""
     if not seen.used:
-        return _finding(
-            "dockerignore", Verdict.NOT_APPLICABLE, "no step takes a file of the folder"
-        )
+        return finding("dockerignore", Verdict.NOT_APPLICABLE, "no step takes a file of the folder")
     found = sorted(
         needless(seen).items(),
         key=lambda item: (item[1].what not in junk.PRIVATE, -item[1].size_bytes, item[0]),
@@ -510,22 +481,22 @@ def dockerignore(seen: Seen) -> Finding:
         "sent_bytes": seen.sent_bytes,
     }
     if not found:
-        none = f"none among {_number(len(seen.used), 'file')} that the build takes"
-        return _finding("dockerignore", True, none, values=values)
+        none = f"none among {many(len(seen.used), 'file')} that the build takes"
+        return finding("dockerignore", True, none, values=values)
     kinds = ", ".join(dict.fromkeys(one.what for _, one in found))
     patterns = dict.fromkeys(f"`{printable(junk.pattern_of(path), 40)}`" for path, _ in found)
     copies = [
         one.instruction for one in seen.taken if any(one.takes(path) for path, _ in found[:20])
     ]
-    return _finding(
+    return finding(
         "dockerignore",
         False,
-        f"{_bytes(total)} in {_number(files, 'file')}: {kinds}",
+        f"{sized(total)} in {many(files, 'file')}: {kinds}",
         f"Name them in {seen.context.ignore_name or 'a .dockerignore'}: "
         f"{', '.join(list(patterns)[:6])}; a change in any of them runs the COPY again"
         + (", and whoever has the image may have what is private." if private else "."),
         values=values,
-        places=(f"{path}: {one.what}, {_bytes(one.size_bytes)}" for path, one in found),
+        places=(f"{path}: {one.what}, {sized(one.size_bytes)}" for path, one in found),
         lines=(seen.line(one) for one in copies),
     )
 
@@ -543,16 +514,14 @@ def separate_runs(seen: Seen) -> Finding:
     try:
         layers = seen.own_layers
     except CouldNotMeasure as error:
-        return _finding(
+        return finding(
             "separate-runs",
             Verdict.COULD_NOT_BE_MEASURED,
             str(error),
             "Look at the layers by `docker history`.",
         )
     if not any(one.word == "RUN" for _, one in layers):
-        return _finding(
-            "separate-runs", Verdict.NOT_APPLICABLE, "no RUN makes a layer of the image"
-        )
+        return finding("separate-runs", Verdict.NOT_APPLICABLE, "no RUN makes a layer of the image")
     apart = list(_updates_apart(layers))
     removed = list(_removed_later(layers))
     scripts = list(_scripts_left(seen, layers))
@@ -566,20 +535,20 @@ def separate_runs(seen: Seen) -> Finding:
     }
     told, advice = [], []
     if apart:
-        told.append(f"{_number(len(apart), 'RUN')} installs by the index that an earlier one made")
+        told.append(f"{many(len(apart), 'RUN')} installs by the index that an earlier one made")
         advice.append("update the index and install in one RUN, or the index is stale one day")
     if removed:
-        told.append(f"{_bytes(removed_bytes)} that one instruction makes and a later one removes")
+        told.append(f"{sized(removed_bytes)} that one instruction makes and a later one removes")
         advice.append("remove what is not needed in the RUN that made it")
     if scripts:
-        told.append(f"{_number(len(scripts), 'script')} that only a RUN needs")
+        told.append(f"{many(len(scripts), 'script')} that only a RUN needs")
         advice.append("mount a script for its RUN (`RUN --mount=type=bind`) in place of a COPY")
     pairs = [*apart, *((one, two) for one, two, _ in removed), *scripts]
     advice_text = "; ".join(advice)
-    return _finding(
+    return finding(
         "separate-runs",
         not told,
-        "; ".join(told) or f"none among {_number(len(layers), 'layer')} of this Dockerfile",
+        "; ".join(told) or f"none among {many(len(layers), 'layer')} of this Dockerfile",
         f"{advice_text[:1].upper()}{advice_text[1:]}.",
         values=values,
         places=(
