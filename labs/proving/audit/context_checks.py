@@ -239,7 +239,7 @@ def rebuilt_steps(seen: Seen, subject: Built, progress: Progress) -> Finding:
             "rebuilt-steps",
             Verdict.COULD_NOT_BE_MEASURED,
             f"after an edit of {printable(chosen, 80)} it does not build: "
-            f"{printable(secrets.redact(' '.join(str(error).split())), 300)}",
+            f"{secrets.one_line(str(error), 300)}",
             "Name another source file by --edit: a line of blanks was added at the end of this "
             "one.",
         )
