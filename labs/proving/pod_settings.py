@@ -97,6 +97,9 @@ def asked_again(ask: Callable[[], Told], seconds: float = AGAIN_SECONDS) -> Told
 
     A node with much to do answers a command in a container now and then that there is no such
     container, though it runs.
+    `Namespace.exec` does not do so by itself: a command whose answer was lost may have run, and a
+    signal is not sent twice; a clock is compared around one (`probes`); and that an image lacks a
+    program is what M1K asks for.
 
     Raises:
         CouldNotMeasure: it could not be asked at all.
