@@ -27,6 +27,7 @@ from proving.errors import BuildError
 from proving.image import Image
 from proving.lab import RUN_VARIABLE
 from proving.paths import LABS
+from waiting import until
 
 HOLDS, FAILS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD
 FOREIGN = Verdict.NOT_APPLICABLE
@@ -84,9 +85,7 @@ def trace(engine: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     word = secrets.token_hex(6)
     monkeypatch.setenv(RUN_VARIABLE, word)
     yield word
-    until = time.monotonic() + 15  # what is being ended may take a moment
-    while time.monotonic() < until and _left(engine, word):
-        time.sleep(0.5)
+    until(lambda: not _left(engine, word), 15)  # what is being ended may take a moment
 
     assert [] == _left(engine, word)
     assert 0 == leftovers.remove(engine.docker, word)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from proving.errors import (
 from proving.image import Image
 from proving.lab import RUN_VARIABLE, Lab
 from proving.paths import LABS
+from waiting import until
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("nothing_left")]
 
@@ -248,16 +249,6 @@ def proof(*words: str, run: str = "") -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-
-
-def until(condition: Callable[[], Any], seconds: float) -> Any:
-    """Wait until a condition gives something true, and return that."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.2)
-    return condition()
 
 
 @pytest.fixture

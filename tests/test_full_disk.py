@@ -11,8 +11,7 @@ import os
 import subprocess
 import sys
 import tarfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,11 +25,15 @@ from proving.lab import Lab
 from proving.paths import LABS
 from proving.preflight import facts
 from proving.preflight.judge import judge
+from waiting import until
 
 pytestmark = pytest.mark.engine
 
 SIZE = "400m"
 MEGABYTE = 1_000_000
+RELEASED_SECONDS = 20
+"""How long an engine is given to let go of what a failed build has used."""
+
 CURE = ("The engine's disk is full.", "docker builder prune", "nox -s clean", "are free at this")
 ALONE = ("--iptables=false", "--ip6tables=false", "--ip-masq=false", "--ip-forward=false")
 
@@ -101,17 +104,10 @@ def lab(small: Small) -> Iterator[Lab]:
     before, free_bytes = leftovers.inventory(small.engine.docker), small.free_bytes()
     with Lab("a-test") as opened:
         yield opened
-    until(lambda: small.free_bytes() > free_bytes - MEGABYTE)
+    until(lambda: small.free_bytes() > free_bytes - MEGABYTE, RELEASED_SECONDS)
 
     assert before == leftovers.inventory(small.engine.docker)
     assert small.free_bytes() > free_bytes - MEGABYTE
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Give an engine time to let go of what a failed build has used."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.2)
 
 
 def write(folder: Path, dockerfile: str) -> Path:

@@ -15,6 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from proving import lanes
 from proving.lanes import Lane, Work
+from waiting import until
 
 
 def cell(source: str, claim: str = "") -> Any:
@@ -194,9 +195,7 @@ def test_an_interruption_ends_both_lanes_in_mid_cell(tmp_path: Path) -> None:
     pids = [tmp_path / "a", tmp_path / "b"]
 
     def interrupt() -> None:
-        until = time.monotonic() + 60
-        while not all(file.exists() for file in pids) and time.monotonic() < until:
-            time.sleep(0.05)
+        until(lambda: all(file.exists() for file in pids), 60)
         os.kill(os.getpid(), signal.SIGINT)
 
     content = notebook(cell(here.format("A"), "P1"), cell(here.format("B"), "P2"))

@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from proving import engine as engines
 from proving.container import Container
 from proving.images_for_cluster import KIND_LABEL
 from proving.paths import LABS
+from waiting import until
 
 pytestmark = pytest.mark.engine
 
@@ -89,10 +89,8 @@ def test_labs_touch_nothing_but_namespaces_of_their_own(by_hand):
 
     assert 0 == done.returncode, done.stdout + done.stderr
     assert "a cluster of the reader's own, kind-by-hand" in done.stdout + done.stderr
-    until = time.monotonic() + GONE_WITHIN_SECONDS
-    while before != (after := by_hand.objects()) and time.monotonic() < until:
-        time.sleep(1)
-    assert before == after
+    until(lambda: before == by_hand.objects(), GONE_WITHIN_SECONDS, pause_seconds=1)
+    assert before == by_hand.objects()
 
 
 def test_every_manifest_applies_by_kubectl_alone(by_hand):

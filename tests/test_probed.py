@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import HTTPError
@@ -19,6 +19,7 @@ from urllib.request import urlopen
 import pytest
 from proving.claims import IMAGES
 from proving.probes import figures_of, read_log
+from waiting import until
 
 PROGRAMS = IMAGES / "apps" / "probed"
 
@@ -37,7 +38,7 @@ class Program:
 
     def said(self, words: str) -> bool:
         """Tell whether it says these words within ten seconds."""
-        return until(lambda: words in self.output.read_text("utf-8"))
+        return until(lambda: words in self.output.read_text("utf-8"), 10)
 
     def log(self) -> str:
         """Wait for its end, and return all that it has said."""
@@ -78,20 +79,12 @@ def status(port: int, path: str) -> int:
         return error.code
 
 
-def until(reached: Callable[[], bool]) -> bool:
-    """Tell whether something comes about within ten seconds."""
-    end = time.monotonic() + 10
-    while not (there := reached()) and time.monotonic() < end:
-        time.sleep(0.05)
-    return there
-
-
 class TestTheApplication:
     def test_is_alive_before_it_is_warm(self):
         """What it is asked for decides what it says."""
         with web(WARM_SECONDS=1.5) as (_, port):
             assert (200, 503, 503) == tuple(status(port, path) for path in ("/live", "/ready", "/"))
-            assert until(lambda: status(port, "/ready") == 200)
+            assert until(lambda: status(port, "/ready") == 200, 10)
             assert 200 == status(port, "/")
 
     def test_listens_late_when_its_start_is_slow(self):
@@ -106,7 +99,7 @@ class TestTheApplication:
         with web(DATABASE=f"127.0.0.1:{port}") as (_, own):
             assert (503, 200, 200) == tuple(status(own, path) for path in ("/health", "/live", "/"))
             with program("database", PORT=port) as database:
-                assert until(lambda: status(own, "/health") == 200)
+                assert until(lambda: status(own, "/health") == 200, 10)
                 database.running.terminate()
                 assert 0 == database.running.wait(timeout=10)
             assert 503 == status(own, "/health")

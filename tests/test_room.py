@@ -35,6 +35,7 @@ from proving.room import (
 )
 from proving.room.record import SeatTried, Tried
 from proving.room.settings import Settings
+from waiting import until
 
 SECRET = b"a secret of sixteen letters or more"
 GIB = weight.GIB
@@ -675,9 +676,7 @@ def room_served(folder, *, stubborn, stop_seconds, hang_up="SIG_DFL"):
     )
     try:
         assert any("Ctrl-C" in line for line in process.stdout)
-        until = time.monotonic() + 20
-        while not (folder / "proxy").exists() and time.monotonic() < until:
-            time.sleep(0.05)
+        until((folder / "proxy").exists, 20)
         yield process, psutil.Process(int((folder / "proxy").read_text()))
     finally:
         if process.poll() is None:

@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
 from proving import system
 from proving.paths import LABS
+from waiting import until
 
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -95,8 +95,4 @@ def test_a_process_ends_in_order_when_its_parent_is_killed(tmp_path):
         assert parent.stdout is not None
         assert b"up\n" == parent.stdout.readline()
         parent.kill()
-        until = time.monotonic() + 20
-        while time.monotonic() < until and not (tmp_path / "cleared").exists():
-            time.sleep(0.1)
-
-    assert (tmp_path / "cleared").exists()
+        assert until((tmp_path / "cleared").exists, 20)
