@@ -342,7 +342,7 @@ def time_labs(words: Sequence[str], *, alone: bool) -> tuple[list[LabTime], list
     failed = 0
     chosen = prove.select(words)
     runs = [[one] for one in chosen] if alone else [chosen]
-    with tempfile.TemporaryDirectory(prefix="proving-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="proving-bench-", ignore_cleanup_errors=True) as folder:
         file = Path(folder) / "spans.jsonl"
         os.environ[spans.VARIABLE] = str(file)
         try:
