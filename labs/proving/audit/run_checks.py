@@ -61,8 +61,10 @@ _REQUESTS = 5
 _ORPHANS = 5
 _PORTS_TOLD = 50
 _AT_EASE_SECONDS = 1.0
-_DRAIN_TRIES = 3  # on a busy machine a signal can come after the answer that it was to come before
 """Between a server's first answer and its stop: some set their handlers after they listen."""
+
+_DRAIN_TRIES = 3
+"""On a busy machine a signal can come after the answer that it was to come before."""
 
 _TO_END_SECONDS = 5.0
 _HTTP_PORTS = 4
