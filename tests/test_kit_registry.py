@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 
 import pytest
 import rooms
-from docker.errors import ImageNotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from proving import Lab, bases, private
 from proving import registry as registries
 from proving.kit import debian, make, manifest, pull, registry, room, sources
@@ -306,6 +306,40 @@ def test_a_room_is_served_without_a_registry_where_none_can_be(tmp_path, monkeyp
     with registry.serving(tmp_path, Manifest(""), told.append) as address:
         assert "" == address
     assert ["No registry is served, and images travel as files: no engine."] == told
+
+
+class StandInContainer:
+    """A container that an engine does not start, and that was removed by somebody else."""
+
+    def __init__(self, *, is_gone: bool = False) -> None:
+        self.is_gone, self.removed = is_gone, 0
+
+    def start(self) -> None:
+        """Refuse it, as an engine does where no port is left."""
+        raise APIError("no", explanation="no port is left")
+
+    def remove(self, **_: object) -> None:
+        """Note that it was removed."""
+        self.removed += 1
+        if self.is_gone:
+            raise NotFound("gone")
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_registry_that_is_not_started_leaves_no_container(is_gone):
+    """The engine has made it by then."""
+    container = StandInContainer(is_gone=is_gone)
+    containers = SimpleNamespace(create=lambda *_, **__: container)
+    volumes = SimpleNamespace(create=lambda *_, **__: None)
+    engine = SimpleNamespace(docker=SimpleNamespace(containers=containers, volumes=volumes))
+
+    with (
+        pytest.raises(KitError, match="does not start it: no port is left"),
+        registry._started(engine, ENTRY, writable=False),
+    ):
+        pytest.fail("it was started")
+
+    assert 1 == container.removed
 
 
 class StandInEngine:

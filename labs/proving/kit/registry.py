@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,13 +120,13 @@ def name() -> str:
 
 @contextmanager
 def _started(engine: Engine, server: Entry, *, writable: bool) -> Iterator[str]:
-    from docker.errors import APIError
+    from docker.errors import APIError, NotFound
 
     client = engine.docker
     labels = {debian.LABEL: name()}
     client.volumes.create(name(), labels=labels)
     try:
-        container = client.containers.run(
+        container = client.containers.create(
             server.reference,
             detach=True,
             labels=labels,
@@ -141,9 +141,20 @@ def _started(engine: Engine, server: Entry, *, writable: bool) -> Iterator[str]:
     except APIError as error:
         raise KitError(f"the engine does not start it: {error.explanation}") from error
     try:
+        _start(container)
         yield _answering(container)
     finally:
-        container.remove(force=True, v=True)
+        with suppress(NotFound):  # `nox -s clean` has removed it meanwhile
+            container.remove(force=True, v=True)
+
+
+def _start(container: Container) -> None:
+    from docker.errors import APIError
+
+    try:
+        container.start()
+    except APIError as error:
+        raise KitError(f"the engine does not start it: {error.explanation}") from error
 
 
 def _answering(container: Container) -> str:
