@@ -15,7 +15,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -340,6 +340,48 @@ def test_a_registry_that_is_not_started_leaves_no_container(is_gone):
         pytest.fail("it was started")
 
     assert 1 == container.removed
+
+
+class StandInStore:
+    """The images of an engine by their names: one that has none is gone, as in containerd."""
+
+    def __init__(self, **named: str) -> None:
+        self.named = {name.replace("_", ":"): image for name, image in named.items()}
+
+    def get(self, name: str) -> Any:
+        """Return an image by its name or its ID."""
+        image = self.named.get(name, name)
+        if image not in self.named.values():
+            raise ImageNotFound(name)
+        return SimpleNamespace(
+            id=image, tag=lambda repository, tag: self.named.update({f"{repository}:{tag}": image})
+        )
+
+    def remove(self, name: str) -> None:
+        """Remove a name."""
+        del self.named[name]
+
+
+@pytest.mark.parametrize("there", [{}, {"base_1": "another"}])
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_an_engine_had_under_a_kits_name_is_there_again(monkeypatch, there, fails):
+    """Whatever becomes of the push, or of the loading before it."""
+    store, entry = StandInStore(**there), replace(ENTRY, reference="base:1")
+    engine = SimpleNamespace(docker=SimpleNamespace(images=store))
+    before = dict(store.named)
+
+    def put(*_: object) -> None:
+        if fails:
+            raise KitError("it is refused.")
+        store.named["base:1"] = CONFIG
+
+    monkeypatch.setattr(registry.load, "put", put)
+
+    with suppress(KitError), registry._on_engine(engine, Path(), entry):
+        assert CONFIG == store.get("base:1").id
+        raise KitError("the push is refused.")
+
+    assert before == store.named
 
 
 class StandInEngine:

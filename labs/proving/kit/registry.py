@@ -40,6 +40,9 @@ REPOSITORY = "proving-ground/room-registry"
 MOST_BYTES = 4 * 1024 * 1024
 """The largest manifest of an image that is read; registries take none that is larger."""
 
+_ASIDE = "proving-ground/set-aside", "room"
+"""Repository and tag of what an engine had under the name of a kit's image, for a while."""
+
 _DATA = "/var/lib/registry"
 _READ_ONLY = {"REGISTRY_STORAGE_MAINTENANCE_READONLY": "{enabled: true}"}
 _ANSWER_SECONDS = 30
@@ -187,18 +190,28 @@ def _fill(engine: Engine, folder: Path, address: str, images: Sequence[Entry], t
 
 @contextmanager
 def _on_engine(engine: Engine, folder: Path, entry: Entry) -> Iterator[None]:
-    """Have a kit's image on the engine under its name, and afterwards what was there before."""
+    """Have a kit's image on the engine under its name, and afterwards what was there before.
+
+    That has another name meanwhile: a containerd store forgets an image that has none.
+    """
     before = load.id_on(engine, entry.reference)
     if before in load.known_ids(entry):
         yield
         return
-    load.put(engine, folder, entry)
+    images = engine.docker.images
+    if before is not None:
+        images.get(before).tag(*_ASIDE)
     try:
-        yield
+        load.put(engine, folder, entry)
+        try:
+            yield
+        finally:
+            images.remove(entry.reference)
     finally:
-        engine.docker.images.remove(entry.reference)
         if before is not None:
-            engine.docker.images.get(before).tag(*split(entry))
+            aside = ":".join(_ASIDE)
+            images.get(aside).tag(*split(entry))
+            images.remove(aside)
 
 
 def _push(engine: Engine, address: str, entry: Entry) -> None:
