@@ -7,6 +7,7 @@ import http.server
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -340,6 +341,44 @@ def test_a_registry_that_is_not_started_leaves_no_container(is_gone):
         pytest.fail("it was started")
 
     assert 1 == container.removed
+
+
+STUBBORN = """
+import signal, sys, time
+from contextlib import contextmanager
+from pathlib import Path
+from proving.kit import room
+
+@contextmanager
+def registry(*_):
+    try:
+        yield ""
+    finally:
+        print("closing", flush=True)
+        time.sleep(1)
+        print("closed", flush=True)
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # not ignored, as `nohup` has it
+room.serve(Path(sys.argv[1]), "127.0.0.1", 0, registry=registry)
+"""
+
+
+@pytest.mark.parametrize("name", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_ends_a_room_ends_its_registry(tmp_path, name):
+    """A terminal that closes does, too; a second signal does not cut that short."""
+    manifest.write(tmp_path, Manifest("2026-01-02T03:04:05+00:00", is_complete=True))
+    command = [sys.executable, "-c", STUBBORN, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        address = next(one for one in served.stdout if one.startswith("The room is served at "))
+        assert 200 == status(address.split()[5])  # it is up
+
+        served.send_signal(name)
+        assert any(one == "closing\n" for one in served.stdout)
+        served.send_signal(name)
+
+        assert "closed\n" == served.stdout.readline()
+        assert 0 == served.wait(60)
 
 
 class StandInStore:

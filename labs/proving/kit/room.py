@@ -9,8 +9,8 @@ repositories lie below `/v2/` and the token, as engines ask for them.
 from __future__ import annotations
 
 import html
+import logging
 import mimetypes
-import signal
 import socket
 import sys
 import tarfile
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tornado import httpserver, iostream, netutil, web
 
 from .. import wheels
+from ..system import ending_in_order
 from . import manifest, pull, sources
 from .manifest import NAME, SITE, SOURCE, WHEELS, KitError, Manifest
 
@@ -70,9 +71,10 @@ def serve(
     out: TextIO = sys.stdout,
     registry: Callable[[Path, Manifest], AbstractContextManager[str]] = no_registry,
 ) -> None:
-    """Serve a kit's folder on one address of this machine until Ctrl-C.
+    """Serve a kit's folder on one address of this machine until Ctrl-C, or until it is ended.
 
     Meanwhile there is a `registry`, which yields its own address on loopback, or an empty one.
+    Whatever ends this ends that in order, once: the registry's container goes on by itself.
 
     Raises:
         KitError: there is no complete kit, or the address cannot be used.
@@ -86,21 +88,29 @@ def serve(
     host = address or own_address()
     listening = _listen(host, port)
     room = f"http://{host}:{listening[0].getsockname()[1]}/{token(folder)}"
-    with suppress(KeyboardInterrupt), registry(folder, found) as behind:
+    with (
+        suppress(KeyboardInterrupt),
+        ending_in_order(hang_up=True, once=True, note=_say_no_more),
+        registry(folder, found) as behind,
+    ):
         out.write(told(room))
         out.flush()
         run(_serve(application(folder, found, room, behind), listening))
 
 
+def _say_no_more() -> None:
+    """Have answers that the end cuts off be no news."""
+    logging.getLogger("tornado.general").setLevel(logging.CRITICAL)
+
+
 async def _serve(app: web.Application, listening: list[socket.socket]) -> None:
     server = _Server(app)
     server.add_sockets(listening)
-    stopped = Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        get_running_loop().add_signal_handler(name, stopped.set)
-    await stopped.wait()
-    server.stop()
-    await server.close_all_connections()
+    try:
+        await Event().wait()  # until a signal cancels it
+    finally:
+        server.stop()
+        await server.close_all_connections()
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
