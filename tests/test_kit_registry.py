@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 
 import pytest
 import rooms
-from docker.errors import APIError, ImageNotFound, NotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from proving import Lab, bases, private
 from proving import registry as registries
 from proving.kit import debian, make, manifest, pull, registry, room, sources
@@ -473,6 +473,21 @@ def test_an_engine_that_refuses_a_room_gets_files(told_from_room):
     assert "come as files: the engine does not pull from 127.0.0.1" in told
     assert told.endswith("connection refused.")
     assert f"sha256:{hashlib.sha256(IMAGE).hexdigest()}" == engine.asked[0][1]
+
+
+def test_a_laptop_whose_credentials_cannot_be_asked_for_gets_files(told_from_room, monkeypatch):
+    """The client asks for some before each pull, where its settings name a program for that."""
+    engine = StandInEngine(refuses="not asked")
+
+    def pull_it(*_: object, **__: object) -> None:
+        raise DockerException("Credentials store error: not installed")
+
+    monkeypatch.setattr(engine, "pull", pull_it)
+
+    told = told_from_room(engine, OF_ROOM)
+
+    assert "come as files: the engine does not pull from 127.0.0.1" in told
+    assert told.endswith("Credentials store error: not installed.")
 
 
 def test_a_room_with_another_image_is_not_pulled_from(told_from_room):

@@ -120,7 +120,7 @@ def is_accepted(info: Mapping[str, Any], host: str) -> bool:
 
 def _pull(engine: Engine, room: sources.Room, host: str, entry: Entry, tell: Say) -> None:
     """Pull one image by the digest of its manifest, and have it under its name alone."""
-    from docker.errors import APIError
+    from docker.errors import DockerException
 
     wanted = registry.manifest_in(base(room), entry)
     if wanted is None:
@@ -140,8 +140,8 @@ def _pull(engine: Engine, room: sources.Room, host: str, entry: Entry, tell: Say
             image.tag(repository, tag)
         finally:
             client.images.remove(by_digest, noprune=True)
-    except APIError as error:
-        told = str(error.explanation or error).rstrip(".")
+    except DockerException as error:  # a program that keeps credentials may be missing, too
+        told = str(getattr(error, "explanation", None) or error).rstrip(".")
         raise KitError(f"the engine does not pull from {host}: {told}.") from error
     load.remember(entry, str(image.id))
     tell(f"Pulled {entry.reference}: {told_layers(lines)}.")

@@ -215,7 +215,7 @@ def _on_engine(engine: Engine, folder: Path, entry: Entry) -> Iterator[None]:
 
 
 def _push(engine: Engine, address: str, entry: Entry) -> None:
-    from docker.errors import APIError
+    from docker.errors import DockerException
 
     client, (repository, tag) = engine.docker, split(entry)
     here = f"{address.removeprefix('http://')}/{repository}"
@@ -225,8 +225,9 @@ def _push(engine: Engine, address: str, entry: Entry) -> None:
             answers = list(client.images.push(here, tag=tag, stream=True, decode=True))
         finally:
             client.images.remove(f"{here}:{tag}", noprune=True)
-    except APIError as error:
-        raise KitError(f"the engine did not push {entry.reference}: {error.explanation}") from error
+    except DockerException as error:  # a program that keeps credentials may be missing, too
+        told = str(getattr(error, "explanation", None) or error)
+        raise KitError(f"the engine did not push {entry.reference}: {told}") from error
     if refused := push_error(answers):
         raise KitError(f"the engine did not push {entry.reference}: {refused}.")
     if manifest_in(f"{address}/v2", entry) is None:
