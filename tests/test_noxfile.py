@@ -77,8 +77,11 @@ def test_the_guide_tells_of_every_session(listed):
 @pytest.mark.parametrize(
     ("session", "module"),
     [
+        ("bench", "proving.bench"),
         ("clean", "proving.clean"),
         ("deck", "proving.deck"),
+        ("engines", "proving.engines"),
+        ("guide", "proving.guide"),
         ("hub", "proving.room.command"),
         ("kit", "proving.kit.command"),
         ("preflight", "proving.preflight.command"),

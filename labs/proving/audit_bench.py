@@ -235,7 +235,9 @@ def bench(json_file: Path | None, only: Sequence[str] = ()) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the audit beside its peers; the exit status never tells of times."""
-    parser = argparse.ArgumentParser(prog="bench audit", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="nox -s bench -- audit", description=(__doc__ or "").split("\n")[0]
+    )
     parser.add_argument("sizes", nargs="*", metavar="small|medium|large", help="only these")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args(arguments)

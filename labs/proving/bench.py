@@ -463,7 +463,9 @@ def _how(cold: bool) -> str:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench", description="Tell where the labs' time goes.")
+    parser = argparse.ArgumentParser(
+        prog="nox -s bench --", description="Tell where the labs' time goes."
+    )
     parser.add_argument("words", nargs="*", metavar="09|P1", help="a chapter or a claim")
     parser.add_argument("--cold", action="store_true", help="build without the build cache")
     parser.add_argument("--alone", action="store_true", help="run one lab after the other")

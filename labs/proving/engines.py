@@ -521,7 +521,9 @@ def _tell(trials: Sequence[Trial]) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="engines", description="Prove the labs on other engines.")
+    parser = argparse.ArgumentParser(
+        prog="nox -s engines --", description="Prove the labs on other engines."
+    )
     names = "|".join(ENGINES)
     told = "an engine, a chapter or a claim"
     parser.add_argument("words", nargs="*", metavar=f"{names}|09|P1", help=told)

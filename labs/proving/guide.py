@@ -81,7 +81,7 @@ def main(
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="guide", description="Serve the guide and its labs on this machine."
+        prog="nox -s guide --", description="Serve the guide and its labs on this machine."
     )
     parser.add_argument("--check", action="store_true", help="see that all of it works, and leave")
     parser.add_argument(
