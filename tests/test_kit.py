@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -767,6 +768,17 @@ def test_the_id_that_a_containerd_store_gives_is_remembered(tmp_path, own_state)
     load.remember(made.entries[0], NEWER)
 
     assert load.is_on(engine, made.entries[0])
+
+
+def test_what_several_runs_load_at_once_is_remembered(tmp_path, own_state):
+    """A room may be filled while a session loads its kit."""
+    (entry,) = image_kit(tmp_path / "kit", OLDER).entries
+    ids = [f"sha256:{number:064}" for number in range(40)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda one: load.remember(entry, one), ids))
+
+    assert set(ids) <= load.known_ids(entry)
 
 
 def test_a_kit_of_the_earlier_version_is_read(kit):

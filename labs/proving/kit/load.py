@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -115,9 +115,10 @@ def known_ids(entry: Entry) -> frozenset[str]:
 
 def remember(entry: Entry, image_id: str) -> None:
     """Keep under which ID an engine has an image of the kit's."""
-    told = _loaded()
-    ids = sorted({*told.get(entry.identity, {}).get("ids", []), image_id})
-    _keep({**told, entry.identity: {"reference": entry.reference, "ids": ids}})
+    with _alone():
+        told = _loaded()
+        ids = sorted({*told.get(entry.identity, {}).get("ids", []), image_id})
+        _keep({**told, entry.identity: {"reference": entry.reference, "ids": ids}})
 
 
 def put(engine: Engine, folder: Path, entry: Entry) -> None:
@@ -139,6 +140,11 @@ def put(engine: Engine, folder: Path, entry: Entry) -> None:
     if image_id is None:
         raise KitError(f"{entry.path} was loaded, and the engine has no {entry.reference}.")
     remember(entry, image_id)
+
+
+def _alone() -> AbstractContextManager[None]:
+    """Have nobody else change meanwhile which images were loaded, such as a room that is filled."""
+    return system.lock(LOADED.with_suffix(".lock"))
 
 
 def _loaded() -> dict[str, dict[str, Any]]:
@@ -163,17 +169,18 @@ def _remove_others(engine: Engine, found: Manifest) -> None:
     """
     from docker.errors import APIError
 
-    told = _loaded()
-    for identity in told.keys() - {one.identity for one in found.entries}:
-        try:
-            for image_id in told[identity]["ids"]:
-                _remove(engine, image_id)
-        except APIError as error:
-            if error.status_code != HTTPStatus.CONFLICT:
-                raise
-        else:
-            del told[identity]
-            _keep(told)
+    with _alone():
+        told = _loaded()
+        for identity in told.keys() - {one.identity for one in found.entries}:
+            try:
+                for image_id in told[identity]["ids"]:
+                    _remove(engine, image_id)
+            except APIError as error:
+                if error.status_code != HTTPStatus.CONFLICT:
+                    raise
+            else:
+                del told[identity]
+                _keep(told)
 
 
 def _remove(engine: Engine, image_id: str) -> None:
