@@ -292,7 +292,8 @@ def test_layers_are_told_as_the_engine_tells_them():
         {"status": "Status: Downloaded newer image"},
     ]
 
-    assert "1 layers fetched, 1 here already" == pull.told_layers(lines)
+    assert "1 layer fetched, 1 here already" == pull.told_layers(lines)
+    assert "0 layers fetched, 0 here already" == pull.told_layers([])
 
 
 def test_a_room_is_served_without_a_registry_where_none_can_be(tmp_path, monkeypatch):

@@ -161,7 +161,8 @@ def told_layers(lines: Iterable[Mapping[str, Any]]) -> str:
             fetched.add(line.get("id"))
         elif line.get("status") == "Already exists":
             there.add(line.get("id"))
-    return f"{len(fetched)} layers fetched, {len(there)} here already"
+    layers = "layer" if len(fetched) == 1 else "layers"
+    return f"{len(fetched)} {layers} fetched, {len(there)} here already"
 
 
 @contextmanager
