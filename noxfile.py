@@ -43,6 +43,11 @@ SPHINX_FLAGS = (
     "--keep-going",  # and all of them are told at once
     "-q",
 )
+SIDE_BY_SIDE = (
+    "-n=logical",  # a process for each processor; `-- -n 0` runs them one after the other
+    "--maxprocesses=4",  # each of them imports all tests
+    "--dist=worksteal",  # neighbours mostly stay together, and share what their module has made
+)
 ENDING = {"interrupt_timeout": 20, "terminate_timeout": 20}  # time to clean the engine up
 
 
@@ -61,7 +66,7 @@ def tests(session: nox.Session) -> None:
     """Run the unit tests; no engine and no browser needed."""
     report = _report("tests")
     _prepare(session)
-    _pytest(session, report, "not engine and not browser")
+    _pytest(session, report, "not engine and not browser", *SIDE_BY_SIDE)
 
 
 @nox.session
@@ -72,7 +77,7 @@ def docs(session: nox.Session) -> None:
         _prepare(session)
         _python(session, "sphinx", *SPHINX_FLAGS, "-b", "html", ".", str(SITE))
     _python(session, "proving.browser")
-    _pytest(session, report, "browser")
+    _pytest(session, report, "browser", *SIDE_BY_SIDE)
 
 
 @nox.session
@@ -93,7 +98,7 @@ def faults(session: nox.Session) -> None:
     report = _report("faults")
     _prepare(session, engine=True)
     _python(session, "proving.prepare")
-    _pytest(session, report, "engine")
+    _pytest(session, report, "engine")  # one after the other: they share the engine
 
 
 @nox.session(default=False)
@@ -257,8 +262,8 @@ def _python(session: nox.Session, module: str, *arguments: str, **options: objec
     session.run(PYTHON, "-m", module, *arguments, env=environment, external=True, **options)
 
 
-def _pytest(session: nox.Session, report: Path, markers: str) -> None:
-    options = ("-q", "-m", markers, f"--junitxml={report}")
+def _pytest(session: nox.Session, report: Path, markers: str, *more: str) -> None:
+    options = ("-q", "-m", markers, f"--junitxml={report}", *more)
     _python(session, "pytest", *options, *session.posargs)
 
 

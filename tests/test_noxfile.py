@@ -51,6 +51,20 @@ for name in sys.argv[1:]:
         print("loads", name)
 """
 
+TESTED = """
+import noxfile
+noxfile._prepare = lambda session, **_: None
+noxfile._report = lambda name: noxfile.HERE / name
+class Session:
+    posargs = ["-k", "one"]
+    def run(self, *command, **_): commands.append([str(word) for word in command])
+for name in ("tests", "docs", "faults"):
+    commands = []
+    getattr(noxfile, name)(Session())
+    assert commands[-1][2] == "pytest" and commands[-1][-2:] == ["-k", "one"], commands
+    print(name, [word for word in commands[-1] if word.startswith("-n")])
+"""
+
 
 @pytest.fixture(scope="module")
 def listed() -> str:
@@ -105,6 +119,16 @@ def test_a_kit_is_loaded_for_sessions_with_an_engine_alone(listed, tmp_path):
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert NEED_AN_ENGINE == set(re.findall(r"^loads (\w+)", ended.stdout, re.MULTILINE))
+
+
+def test_only_tests_that_share_an_engine_run_one_after_the_other(tmp_path):
+    """The others run side by side; what is given behind `--` comes last, and so has its way."""
+    shutil.copy(ROOT / "noxfile.py", tmp_path)
+    command = [sys.executable, "-c", TESTED]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    processes = dict(line.split(" ", 1) for line in ended.stdout.splitlines() if " [" in line)
+    assert {"tests": "['-n=logical']", "docs": "['-n=logical']", "faults": "[]"} == processes
 
 
 def test_windows_is_told_where_the_guide_runs():
