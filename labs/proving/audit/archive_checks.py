@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import archive, layers
 from ..claims import Verdict
@@ -16,6 +16,7 @@ from ..layers import Contents
 from . import dive, secrets, visible
 from .file_findings import finding, many, sized
 from .findings import Finding
+from .paths import Entries
 from .reader import ImageRead, LayerRead, Limits
 from .subject import Subject
 from .text import printable
@@ -68,6 +69,8 @@ _NOTES = re.compile(
 Once, in the first layer above that which has it, that cannot be helped.
 """
 _FOLDERS_TOLD = 4
+_EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+_SETUID = stat.S_ISUID | stat.S_ISGID
 _SHELLS = frozenset(("sh", "bash", "ash", "dash", "zsh", "ksh", "mksh", "fish"))
 _INITS = frozenset(("tini", "dumb-init", "catatonit", "tini-static", "docker-init"))
 _OF_OTHERS = re.compile(
@@ -129,6 +132,22 @@ def check(
     return findings, facts(seen)
 
 
+class Noted(NamedTuple):
+    """What is noted of the files that a container sees, in one pass over their paths.
+
+    `caches` are those of package managers, by their kinds, with their sizes in bytes.
+    `programs` are those in a folder for programs, by path, with their names, links included.
+    """
+
+    caches: Mapping[str, Mapping[str, int]]
+    programs: Mapping[str, str]
+    internal_tools: Sequence[str]
+    headers: int
+    setuid: Sequence[str]
+    world_writable: Sequence[str]
+    executables: int
+
+
 @dataclass(frozen=True)
 class Seen:
     """An image that was read, and what a container sees of it."""
@@ -155,6 +174,11 @@ class Seen:
     def _visible(self) -> visible.Seen:
         wasted_bytes = self.scores.wasted_bytes
         return visible.look(self.image.stack, self.image.paths, self.instructions, wasted_bytes)
+
+    @cached_property
+    def noted(self) -> Noted:
+        """What is noted of the files that a container sees."""
+        return _note(self.contents)
 
     @cached_property
     def instructions(self) -> list[str]:
@@ -202,6 +226,39 @@ class Seen:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _note(contents: Contents) -> Noted:
+    caches: dict[str, dict[str, int]] = defaultdict(dict)
+    programs: dict[str, str] = {}
+    internal_tools, setuid, world_writable = [], [], []
+    headers = executables = 0
+    sizes = contents.files.values()
+    for (path, mode), size in zip(contents.modes.items(), sizes, strict=True):
+        headers += path.endswith((".h", ".hpp", ".hh"))
+        if size and (kind := _cache(path)):
+            caches[kind][path] = size
+        is_file = stat.S_ISREG(mode)
+        if (is_file and mode & _EXECUTABLE) or stat.S_ISLNK(mode):
+            executables += is_file
+            if match := _BINARIES.fullmatch(path):
+                programs[path] = match["name"]
+        if is_file and mode & _SETUID:
+            setuid.append(path)
+        if is_file and mode & stat.S_IWOTH:
+            world_writable.append(path)
+        if "/gcc/" in path and _INTERNAL_TOOLS.fullmatch(path):
+            internal_tools.append(path)
+    return Noted(
+        caches, programs, internal_tools, headers, sorted(setuid), world_writable, executables
+    )
+
+
+def _cache(path: str) -> str:
+    """Return the kind of the cache that a path is in; empty where it is in none."""
+    if not ("cache" in path or "/lists/" in path or "/apk/" in path or ".pnpm-store/" in path):
+        return ""  # none of the patterns matches without one of these words
+    return next((kind for kind, one in _CACHES.items() if one.fullmatch(path)), "")
 
 
 def _hidden_bytes(seen: Seen) -> Finding:
@@ -252,25 +309,19 @@ def _biggest_hidden(seen: Seen, folders: Counter[tuple[int, str]]) -> list[str]:
 
 
 def _caches(seen: Seen) -> Finding:
-    sizes: Counter[str] = Counter()
-    files: Counter[str] = Counter()
+    caches = seen.noted.caches
+    sizes = Counter({kind: sum(files.values()) for kind, files in caches.items()})
     folders: dict[str, Counter[str]] = defaultdict(Counter)
-    for path, size in seen.contents.files.items():
-        if not size:
-            continue
-        for kind, pattern in _CACHES.items():
-            if pattern.fullmatch(path):
-                sizes[kind] += size
-                files[kind] += 1
-                folders[kind][path.rpartition("/")[0]] += size
-                break
-    total = sum(sizes.values())
+    for kind, files in caches.items():
+        for path, size in files.items():
+            folders[kind][path.rpartition("/")[0]] += size
+    total, number = sizes.total(), sum(map(len, caches.values()))
     told = ", ".join(f"{kind} {sized(size)}" for kind, size in sizes.most_common())
     cures = "; ".join(_CLEAN_UP[kind] for kind, _ in sizes.most_common())
     return finding(
         "caches",
         total <= CACHE_BYTES,
-        f"{sized(total)} in {many(files.total(), 'file')}: {told}" if total else "none",
+        f"{sized(total)} in {many(number, 'file')}: {told}" if total else "none",
         f"{cures[:1].upper()}{cures[1:]}.",
         values={"cache_bytes": total, **{f"{kind}_bytes": size for kind, size in sizes.items()}},
         places=(
@@ -283,14 +334,7 @@ def _caches(seen: Seen) -> Finding:
 
 def _named(seen: Seen, names: re.Pattern[str]) -> list[str]:
     """Return the paths of programs with such names, links to programs included."""
-    modes = seen.contents.modes
-    return sorted(
-        path
-        for path, mode in modes.items()
-        if (match := _BINARIES.fullmatch(path))
-        and names.fullmatch(match["name"])
-        and (stat.S_ISLNK(mode) or (stat.S_ISREG(mode) and mode & 0o111))
-    )
+    return sorted(path for path, name in seen.noted.programs.items() if names.fullmatch(name))
 
 
 def _program_names(paths: Iterable[str]) -> list[str]:
@@ -300,17 +344,19 @@ def _program_names(paths: Iterable[str]) -> list[str]:
 
 def _toolchain(seen: Seen) -> Finding:
     found = _named(seen, _TOOLS)
-    internal = [path for path in seen.contents.modes if _INTERNAL_TOOLS.fullmatch(path)]
-    tools = sorted({*found, *internal})
+    tools = sorted({*found, *seen.noted.internal_tools})
     names = _program_names(tools)
-    headers = sum(1 for path in seen.contents.files if path.endswith((".h", ".hpp", ".hh")))
     packages = [name for name in seen.contents.packages if _is_of_tools(name)]
     return finding(
         "toolchain",
         not tools,
         f"{many(len(names), 'program')}: {_some(names)}" if tools else "none",
         "Build in a stage of its own, and copy what it made into the last one.",
-        values={"tools": len(tools), "headers": headers, "packages_of_tools": len(packages)},
+        values={
+            "tools": len(tools),
+            "headers": seen.noted.headers,
+            "packages_of_tools": len(packages),
+        },
         places=(f"/{path}" for path in tools),
     )
 
@@ -347,7 +393,7 @@ def _package_manager(seen: Seen) -> Finding:
 
 
 def _privileged_files(seen: Seen) -> Finding:
-    found = seen.contents.setuid
+    found = seen.noted.setuid
     return finding(
         "privileged-files",
         not found,
@@ -360,13 +406,10 @@ def _privileged_files(seen: Seen) -> Finding:
 
 
 def _world_writable(seen: Seen) -> Finding:
-    contents = seen.contents
-    files = [
-        path for path, mode in contents.modes.items() if stat.S_ISREG(mode) and mode & stat.S_IWOTH
-    ]
+    files = seen.noted.world_writable
     folders = [
         f"{path}/"
-        for path, mode in contents.directories.items()
+        for path, mode in seen.contents.directories.items()
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX
     ]
     found = sorted([*files, *folders])
@@ -491,11 +534,12 @@ def _secrets_by_name(seen: Seen) -> Iterator[str]:
     """Return files that are secrets by their names, in every layer."""
     files = seen.contents.files
     for number, layer in enumerate(seen.image.layers, 1):
-        for path, entry in layer.changeset.entries.items():
-            if not entry.size_bytes or not stat.S_ISREG(entry.mode):
-                continue
-            kind = next((kind for kind, one in _BY_NAME.items() if one.fullmatch(path)), "")
-            if not kind and not _REMOVED.fullmatch(path.rpartition("/")[2]):
+        entries = layer.changeset.entries
+        assert isinstance(entries, Entries)  # noqa: S101 - the reader makes no others
+        for path in entries.files():
+            name = path.rpartition("/")[2]
+            kind = _kind_by_name(path, name)
+            if not kind and not _is_named_like_a_secret(name):
                 continue
             if _OF_OTHERS.search(path) or _OF_LIBRARIES.search(path):
                 continue
@@ -503,6 +547,20 @@ def _secrets_by_name(seen: Seen) -> Iterator[str]:
             if kind or hidden:
                 gone = _GONE if hidden else ""
                 yield f"layer {number}: /{path}: {kind or 'named like a secret'}{gone}"
+
+
+def _kind_by_name(path: str, name: str) -> str:
+    """Return what a file is by its path, of which `name` is the last part; empty for all others."""
+    if not name.startswith((".", "HEAD", "credentials")):
+        return ""  # none of the patterns matches without that
+    return next((kind for kind, one in _BY_NAME.items() if one.fullmatch(path)), "")
+
+
+def _is_named_like_a_secret(name: str) -> bool:
+    folded = name.casefold()
+    return (
+        "token" in folded or "secret" in folded or "password" in folded or "credential" in folded
+    ) and bool(_REMOVED.fullmatch(name))
 
 
 def _secrets_in_history(seen: Seen) -> Iterator[str]:
@@ -674,7 +732,7 @@ def facts(seen: Seen) -> dict[str, Any]:
             for layer in contents.layers
         ],
         "files": len(contents.files),
-        "executables": len(contents.executables),
+        "executables": seen.noted.executables,
         "packages": len(contents.packages),
         "packages_not_counted": _not_counted(seen),
         "user": printable(_text(seen.settings.get("User"))),

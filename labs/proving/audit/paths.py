@@ -20,7 +20,7 @@ WHITEOUT = b".wh."
 """How the name of a whiteout begins (OCI image spec, "Image Layer Filesystem Changeset")."""
 
 _FOLDERS_KEPT = 2048
-_FIRST_SLOTS = 1 << 10
+_FIRST_SLOTS = 1 << 16
 
 
 class Paths:
@@ -198,6 +198,10 @@ class Numbers(Mapping[str, int]):
         """Return each path and its number."""
         return zip(self, self._values, strict=True)
 
+    def values(self) -> Iterator[int]:  # type: ignore[override]
+        """Return the numbers, in the order of the paths."""
+        return iter(self._values)
+
 
 class Entries(Mapping[str, Entry]):
     """What a layer has at its paths; of a path that it has twice, the last."""
@@ -230,6 +234,11 @@ class Entries(Mapping[str, Entry]):
         for name in ("numbers", "sizes", "modes", "links"):
             column = getattr(self, name)
             setattr(self, name, array(column.typecode, map(column.__getitem__, last)))
+
+    def files(self) -> Iterator[str]:
+        """Return the paths of regular files with any content; of hard links, the first is one."""
+        rows = zip(self.numbers, self.sizes, self.modes, strict=True)
+        return self.paths.paths(n for n, size, mode in rows if size and stat.S_ISREG(mode))
 
     def place(self, number: int) -> int:
         """Return which entry is that of a path, counted from 0, or -1."""
