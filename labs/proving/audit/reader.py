@@ -20,17 +20,15 @@ import zlib
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import archive
 from ..archive import Changeset
 from ..errors import CouldNotMeasure
 from . import rpm
 from .paths import NONE, Entries, Paths, PathSet
-from .secrets import Hit, Search
 from .tar import (
     BLOCK,
     DIRECTORY,
@@ -45,6 +43,11 @@ from .tar import (
     is_header,
 )
 from .text import printable
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from .secrets import Hit, Search
 
 PIECE_BYTES = 1 << 20
 EXACT_BYTES = 4 << 20
@@ -72,6 +75,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _PACKAGE_FILES = re.compile(r"var/lib/dpkg/info/[^/]+\.list")
 _ACCOUNTS = "etc/passwd"
+_WANTED = (*rpm.FOLDERS, "var/lib/dpkg/", "lib/apk/", "usr/lib/apk/", _ACCOUNTS)
+"""How the paths of the files begin that are read."""
 _INDEXES = ("application/vnd.oci.image.index", "application/vnd.docker.distribution.manifest.list")
 _MOST_INDEXES = 8
 _LONGEST_PATH = 4096
@@ -156,7 +161,8 @@ def read(
 
     Where the archive has the image for several architectures, the named one is taken, or else the
     first.
-    With `layers_alone` layers are neither hashed, weighed nor searched for secrets. They are then
+    With `layers_alone` layers are neither hashed, weighed nor searched for secrets, and none of
+    their files is read. They are then
     told by their places in the archive and not by their digests, which are empty, and of one that
     is kept uncompressed, the transfer bytes are 0.
 
@@ -234,12 +240,9 @@ class _Reading:
         self.hashing.close()
         self.weighing.close()
 
-    def spend(
-        self, *, paths: int = 0, told_bytes: int = 0, unpacked_bytes: int = 0, kept_bytes: int = 0
-    ) -> None:
+    def spend(self, *, paths: int = 0, unpacked_bytes: int = 0, kept_bytes: int = 0) -> None:
         """Count what was read, and raise where that is too much."""
         self._paths += paths
-        self._told_bytes += told_bytes
         self._unpacked_bytes += unpacked_bytes
         self._kept_bytes += kept_bytes
         limits = self.limits
@@ -264,6 +267,16 @@ class _Reading:
             )
         if time.monotonic() > self._until:
             raise CouldNotMeasure(f"{self.what} was not read within {limits.seconds:.0f} s.")
+
+    def count(self, told_bytes: int = 0) -> None:
+        """Count a path of a layer, and the bytes that a file there says that it has.
+
+        Whether all paths are too many is asked of each piece, which has a few thousand at most.
+        """
+        self._paths += 1
+        self._told_bytes += told_bytes
+        if self._told_bytes > _MOST_TOLD_BYTES:
+            self.spend()
 
     def _member(self, member: Member) -> Sink | None:
         if member.kind == SYMBOLIC_LINK:
@@ -507,7 +520,7 @@ class _Beside:
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1)
+        self._thread: ThreadPoolExecutor | None = None
         self._waiting: deque[Future[None]] = deque()
 
     def run(self, take: Callable[[bytes], None], piece: bytes) -> None:
@@ -515,6 +528,10 @@ class _Beside:
         if len(piece) < _WORTH_A_THREAD and not self._waiting:
             take(piece)
             return
+        if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._thread = ThreadPoolExecutor(1)
         self._waiting.append(self._thread.submit(take, piece))
         if len(self._waiting) > _PIECES_AHEAD:
             self._waiting.popleft().result()
@@ -526,7 +543,8 @@ class _Beside:
 
     def close(self) -> None:
         """End the thread."""
-        self._thread.shutdown(cancel_futures=True)
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
 
 
 class _Weight:
@@ -575,6 +593,12 @@ class _Weight:
         return round(self._compressed_bytes * self._at / self._weighed_bytes), False
 
 
+def _search() -> Search:
+    from .secrets import Search
+
+    return Search()
+
+
 class _Layer:
     """A layer's tar, uncompressed: hashed, searched, weighed, and read, piece by piece.
 
@@ -586,7 +610,7 @@ class _Layer:
         self._what = what
         self._tar = Tar(self._member, what)
         self._digest = hashlib.sha256()
-        self._search = None if reading.layers_alone else Search()
+        self._search = None if reading.layers_alone else _search()
         self._size_bytes = None if reading.layers_alone else size_bytes
         self._start = b""
         self._weight: _Weight | None = None
@@ -678,9 +702,11 @@ class _Layer:
             return None
         if not path:
             return None
-        self._check_length(path)
+        if len(path) > _DEEPEST_PATH:
+            self._check_length(path)
         self._add(path, member)
-        return self._wanted(path) if member.kind == REGULAR else None
+        is_wanted = member.kind == REGULAR and path.startswith(_WANTED)
+        return self._wanted(path) if is_wanted and not self._reading.layers_alone else None
 
     def _check_length(self, path: str) -> None:
         """Raise where no engine could unpack a path.
@@ -692,7 +718,7 @@ class _Layer:
 
     def _whiteout(self, folder: str, name: str) -> None:
         self._check_length(f"{folder}/{name}")
-        self._reading.spend(paths=1)
+        self._reading.count()
         if name == _OPAQUE:
             self._opaque.append(self._paths.add(folder))
         elif not name.startswith(_METADATA):
@@ -707,16 +733,16 @@ class _Layer:
         number = self._paths.add(path)
         mode = _KINDS.get(member.kind, stat.S_IFREG) | member.mode
         if member.kind == HARD_LINK:
-            self._reading.spend(paths=1)
+            self._reading.count()
             link = clean(member.link)[0]
             self._entries.add(number, 0, mode, self._paths.add(link) if link else NONE)
             return
         size_bytes = member.size_bytes if member.content_bytes or member.kind == REGULAR else 0
-        self._reading.spend(paths=1, told_bytes=size_bytes)
+        self._reading.count(size_bytes)
         self._entries.add(number, size_bytes, mode)
 
     def _wanted(self, path: str) -> Sink | None:
-        if path in rpm.PATHS and not self._reading.layers_alone:
+        if path in rpm.PATHS:
             return rpm.Database(path.rpartition("/")[2], lambda found: self._put_names(path, found))
         if path in archive.DATABASES or path.startswith(archive.ONE_FILE_EACH):
             return _Kept(self._reading, self._what, lambda found: self._put(path, found))

@@ -29,6 +29,8 @@ MOST_CANDIDATES = 200_000
 """After so many places in one layer that might have been secrets, its search ends."""
 
 _OVERLAP_BYTES = 2048
+"""What is left of a piece for the next one; no anchor is longer."""
+
 _CONTEXT_BYTES = 256
 _LONGEST_WORD = 200
 
@@ -306,22 +308,28 @@ class Search:
     def _search(self, data: bytes, overlap_bytes: int) -> None:
         if self.gave_up:
             return
-        window = self._tail + data
-        limit = len(window) - overlap_bytes
+        limit = len(self._tail) + len(data) - overlap_bytes
         if limit <= 0:
-            self._tail = window
+            self._tail += data
             return
+        between = self._tail + data[:_OVERLAP_BYTES]
+        if self._may_have_one(data) or self._may_have_one(between):
+            self._take_all(self._tail + data, limit)
+        self._from_at = max(self._from_at, self._tail_at + limit)
+        kept = max(0, limit - _CONTEXT_BYTES)
+        left = len(self._tail) - kept
+        self._tail = self._tail[kept:] + data if left > 0 else data[-left:]
+        self._tail_at += kept
+        self._forget()
+
+    def _take_all(self, window: bytes, limit: int) -> None:
+        """Look at what begins before `limit` in what is left of the last piece and the next one."""
         begin = max(0, self._from_at - self._tail_at)
-        may_have_one = self._may_have_one(window)
-        for match in _anchors().finditer(window, begin) if may_have_one else ():
+        for match in _anchors().finditer(window, begin):
             if match.start() >= limit:
                 break
             self._from_at = self._tail_at + match.end()
             self._take(window, match.start())
-        self._from_at = max(self._from_at, self._tail_at + limit)
-        kept = max(0, limit - _CONTEXT_BYTES)
-        self._tail, self._tail_at = window[kept:], self._tail_at + kept
-        self._forget()
 
     def _take(self, window: bytes, at: int) -> None:
         self._candidates += 1

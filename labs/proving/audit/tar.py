@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
+from zlib import adler32
 
 from ..errors import CouldNotMeasure
 
@@ -158,8 +159,7 @@ class Tar:
             self._ended = True
             return
         name, mode, size, checksum, kind, link, magic, prefix = _FIELDS.unpack(block)
-        computed = sum(block) - sum(checksum) + _SPACES
-        if computed != self._number(checksum):
+        if _sum(block) - sum(checksum) + _SPACES != self._number(checksum):
             raise self._no_header()
         size_bytes = self._number(size)
         if kind in (_LONG_NAME, _LONG_LINK, _EXTENDED, _GLOBAL):
@@ -169,8 +169,8 @@ class Tar:
         if magic == b"ustar\0" and prefix[0]:
             path = f"{_text(prefix)}/{path}"
         link_path = _text(link) if link[0] else ""
-        told = Member(path, kind, self._number(mode) & 0o7777, link_path, size_bytes, 0, 0, 0)
-        self._begin_member(block, told)
+        mode_bits = self._number(mode) & 0o7777
+        self._begin_member(block, path, link_path, kind=kind, mode=mode_bits, size_bytes=size_bytes)
 
     def _begin_special(self, kind: bytes, size_bytes: int) -> None:
         if size_bytes > LONGEST_NAME and kind != _GLOBAL:
@@ -204,12 +204,15 @@ class Tar:
                 self._extended[_decoded(key)] = _decoded(value)
             at += int(length)
 
-    def _begin_member(self, block: bytes, told: Member) -> None:
+    def _begin_member(
+        self, block: bytes, path: str, link: str, *, kind: bytes, mode: int, size_bytes: int
+    ) -> None:
         """Begin a member, of which its header has told this, and those before it perhaps more."""
-        path, kind, mode, link, size_bytes, *_ = told
         extended = self._extended
-        path = extended.get("GNU.sparse.name") or extended.get("path") or self._name or path
-        link = extended.get("linkpath") or self._link or link
+        path, link = self._name or path, self._link or link
+        if extended:
+            path = extended.get("GNU.sparse.name") or extended.get("path") or path
+            link = extended.get("linkpath") or link
         if "size" in extended:
             size_bytes = self._decimal(extended["size"])
         if kind in (_OLD_REGULAR, _CONTIGUOUS):
@@ -219,11 +222,12 @@ class Tar:
         if kind == SPARSE:
             kind, whole_bytes = REGULAR, self._number(block[483:495])
             self._more_of_sparse = block[482] != 0
-        for key in ("GNU.sparse.realsize", "GNU.sparse.size"):
-            if key in extended:
-                whole_bytes = self._decimal(extended[key])
+        if extended:
+            for key in ("GNU.sparse.realsize", "GNU.sparse.size"):
+                if key in extended:
+                    whole_bytes = self._decimal(extended[key])
+            self._extended = {}
         self._name = self._link = ""
-        self._extended = {}
         begins = self._at - BLOCK
         member = Member(path, kind, mode, link, whole_bytes, content_bytes, begins, self._at)
         if self._more_of_sparse:
@@ -282,7 +286,16 @@ def is_header(block: bytes) -> bool:
         told = int(checksum.partition(b"\0")[0].strip(), 8)
     except ValueError:
         return False
-    return told == sum(block) - sum(checksum) + _SPACES
+    return told == _sum(block) - sum(checksum) + _SPACES
+
+
+def _sum(block: bytes) -> int:
+    """Return the sum of a block's bytes.
+
+    The lower half of an Adler-32 is the sum and 1, modulo 65521 (RFC 1950): 256 bytes do not
+    reach that. It takes a tenth of the time of `sum`.
+    """
+    return (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
 
 
 def _text(field: bytes) -> str:
