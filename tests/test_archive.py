@@ -9,6 +9,7 @@ import random
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -380,8 +381,8 @@ class TestSearch:
     def test_a_name_that_its_header_has_in_two_parts(self):
         """A name of up to 255 bytes may be cut at a slash (ustar), with other fields between."""
         wanted = b"x" * 20 + b"/" + b"y" * 90
-        info = archive.tarfile.TarInfo("some/" * 8 + wanted.decode())
-        header = info.tobuf(archive.tarfile.USTAR_FORMAT)
+        info = tarfile.TarInfo("some/" * 8 + wanted.decode())
+        header = info.tobuf(tarfile.USTAR_FORMAT)
         found = archive.read_layer(archive._Chunks([header + bytes(1024)]), 0, [wanted]).found[
             wanted
         ]
@@ -391,7 +392,7 @@ class TestSearch:
 
     def test_extended_attributes(self):
         """They are in a header before the file's own."""
-        info = archive.tarfile.TarInfo("file")
+        info = tarfile.TarInfo("file")
         info.pax_headers = {"SCHILY.xattr.user.token": self.TOKEN.decode()}
 
         assert [("file", False)] == self.found(("before", b"-" * 600), info, ("after", b"-"))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-import tarfile
 import threading
 import zlib
 from collections import deque
@@ -19,10 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from .errors import CouldNotMeasure
 from .paths import STATE
+
+if TYPE_CHECKING:
+    import tarfile
 
 GZIP_LEVEL = 6
 """The default level of gzip, and of the engines' own compression."""
@@ -50,13 +52,15 @@ _OPAQUE = ".wh..wh..opq"
 _METADATA = ".wh..wh."
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_BLOCK_BYTES = 512
 _TYPES = {
-    tarfile.DIRTYPE: stat.S_IFDIR,
-    tarfile.SYMTYPE: stat.S_IFLNK,
-    tarfile.CHRTYPE: stat.S_IFCHR,
-    tarfile.BLKTYPE: stat.S_IFBLK,
-    tarfile.FIFOTYPE: stat.S_IFIFO,
+    b"5": stat.S_IFDIR,
+    b"2": stat.S_IFLNK,
+    b"3": stat.S_IFCHR,
+    b"4": stat.S_IFBLK,
+    b"6": stat.S_IFIFO,
 }
+"""The types of a tar's members (POSIX, "ustar Interchange Format"); all others are files."""
 
 
 class _Readable(Protocol):
@@ -199,6 +203,8 @@ def _read_archive(
     chunks: Iterable[bytes], kept: Kept | None, wanted: Sequence[bytes]
 ) -> tuple[dict[str, bytes], dict[str, Changeset]]:
     """Return the JSON documents of an archive by name, and its layers by diff ID."""
+    import tarfile
+
     documents: dict[str, bytes] = {}
     changesets: dict[str, Changeset] = {}
     try:
@@ -240,9 +246,7 @@ def _is_layer(start: bytes) -> bool:
     """Tell a layer from a document: by its magic, or by zeros alone, which end an empty tar."""
     compressed = start.startswith((_GZIP_MAGIC, _ZSTD_MAGIC))
     return (
-        compressed
-        or start[257:262] == b"ustar"
-        or (len(start) >= tarfile.BLOCKSIZE and not any(start))
+        compressed or start[257:262] == b"ustar" or (len(start) >= _BLOCK_BYTES and not any(start))
     )
 
 
@@ -257,6 +261,8 @@ def read_layer(
     Raises:
         CouldNotMeasure: it is compressed by another codec.
     """
+    import tarfile
+
     start = content.read(len(_ZSTD_MAGIC))
     if start.startswith(_ZSTD_MAGIC):
         raise CouldNotMeasure(
@@ -403,9 +409,9 @@ class _Search:
     def enter(self, member: tarfile.TarInfo, path: str) -> None:
         """Take the next member: what was found before its header belongs to others."""
         self._settle(member.offset)
-        blocks = -(-member.size // tarfile.BLOCKSIZE) if member.isfile() else 0
+        blocks = -(-member.size // _BLOCK_BYTES) if member.isfile() else 0
         self._path, self._content_at = path, member.offset_data
-        self._ends_at = member.offset_data + blocks * tarfile.BLOCKSIZE
+        self._ends_at = member.offset_data + blocks * _BLOCK_BYTES
         # a long name may stand in its header in two parts, the later one first
         named = f"{member.name}\0{member.linkname}".encode("utf-8", "surrogateescape")
         if self.wanted in named:

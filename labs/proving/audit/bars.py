@@ -5,13 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Column
+from typing import TYPE_CHECKING
 
 from ..system import say
 from .text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Sentences:
+    """A sentence for each piece of work, where no terminal is: `rich` is not even imported."""
+
+    @contextmanager
+    def task(self, what: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
+        """Tell what goes on while the block runs; `total` is not told."""
+        del total
+        say(f"{printable(what)} …")
+        yield lambda _: None
 
 
 class Bars:
@@ -21,6 +32,9 @@ class Bars:
     """
 
     def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.table import Column
+
         self._terminal = console.is_terminal
         self._under_way = 0
         self._lock = threading.Lock()

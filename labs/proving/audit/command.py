@@ -20,13 +20,11 @@ from typing import TextIO
 from ..claims import Verdict
 from ..errors import ProvingError
 from ..system import ending_in_order
-from . import compare, formats, html
-from .audit import CONTEXT, RUN, Options, audit
-from .bars import Bars
+from .audit import CONTEXT, RUN, Options, Progress, audit
+from .bars import Bars, Sentences
 from .catalogue import CHECKS
 from .context import Building, is_context
 from .findings import Report
-from .scorecard import console, scorecard
 from .telling import chapter_of, tally, title_of
 from .text import printable
 
@@ -222,14 +220,23 @@ def _audited(options: argparse.Namespace) -> int:
             keep_as=options.keep_as,
         ),
     )
-    bars = Bars(console(sys.stderr))
-    report = audit(options.image, how, bars)
-    other = audit(options.compare, how, bars) if options.compare else None
+    progress = _progress(sys.stderr)
+    report = audit(options.image, how, progress)
+    other = audit(options.compare, how, progress) if options.compare else None
     _tell(report, other, options)
     status, why = judge(report, options.fail_on)
     if why:
         _say(why)
     return status
+
+
+def _progress(stream: TextIO) -> Progress:
+    """Return what tells of the progress: bars where `rich` may take the stream for a terminal."""
+    if stream.isatty() or any(map(os.environ.get, ("FORCE_COLOR", "TTY_COMPATIBLE"))):
+        from .scorecard import console
+
+        return Bars(console(stream))
+    return Sentences()
 
 
 def judge(report: Report, fail_on: str | tuple[str, ...]) -> tuple[int, str]:
@@ -275,18 +282,28 @@ def _text(report: Report, other: Report | None, options: argparse.Namespace, str
     if options.format == "terminal":
         return _scorecard(report, other, stream)
     if other is not None:
+        from . import compare, formats
+
         return formats.text_of(compare.comparison_data(report, other))
+    if options.format == "html":
+        from . import html
+
+        return html.page(report, options.site)
+    from . import formats
+
     writers: dict[str, Callable[[], str]] = {
         "json": lambda: formats.json_text(report),
         "junit": lambda: formats.junit_text(report),
         "sarif": lambda: formats.sarif_text(report, options.site),
-        "html": lambda: html.page(report, options.site),
     }
     return writers[options.format]()
 
 
 def _scorecard(report: Report, other: Report | None, stream: TextIO) -> str:
     """Return what a terminal shows, with colours where the stream is one."""
+    from . import compare
+    from .scorecard import console, scorecard
+
     screen = console(stream, width=None if stream is sys.stdout else _FILE_WIDTH)
     with screen.capture() as captured:
         screen.print(scorecard(report) if other is None else compare.comparison(report, other))

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from .. import disk
 from ..errors import CouldNotMeasure, DiskFull, ProvingError
 from . import dockerignore
 from .dockerfile import Dockerfile
@@ -308,6 +307,8 @@ class _Copy:
 
     def _unreadable(self, path: str, error: OSError) -> ProvingError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            from .. import disk
+
             return DiskFull(disk.sentence_here())
         return CouldNotMeasure(
             f"{printable(path)} in {printable(self._context.name)} cannot be copied: "

@@ -7,9 +7,7 @@ Berkeley DB (until then). The first two are read here, and what each has of a pa
 
 from __future__ import annotations
 
-import sqlite3
 import struct
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import IO
@@ -41,6 +39,8 @@ class Database:
     """
 
     def __init__(self, name: str, done: Callable[[bytes | None], None]) -> None:
+        import tempfile
+
         self._name, self._done = name, done
         self._file: IO[bytes] = tempfile.NamedTemporaryFile(prefix="proving-audit-")  # noqa: SIM115
         self._size_bytes = 0
@@ -63,6 +63,8 @@ class Database:
 
 def names_in(name: str, file: IO[bytes]) -> list[str] | None:
     """Return the names of the packages in a database, or None where it cannot be read."""
+    import sqlite3
+
     readers = {SQLITE: _of_sqlite, NDB: _of_ndb}
     if name not in readers:
         return None
@@ -79,6 +81,8 @@ def names_in(name: str, file: IO[bytes]) -> list[str] | None:
 
 def _of_sqlite(file: IO[bytes]) -> Iterator[bytes]:
     """Return the headers of SQLite's table, of a file that may mean no good."""
+    import sqlite3
+
     with closing(sqlite3.connect(f"file:{file.name}?mode=ro&immutable=1", uri=True)) as database:
         for pragma in ("trusted_schema = off", "cell_size_check = on", "cache_size = -4096"):
             database.execute(f"PRAGMA {pragma}")

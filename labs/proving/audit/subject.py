@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import disk
 from ..engine import architecture, talking_to
 from ..errors import CouldNotMeasure, EngineError
 from . import layout, reader
@@ -60,6 +59,8 @@ class Subject:
         wanted = architecture(platform.machine())
         if self.engine is None:
             return self._read(wanted, limits, on_bytes)
+        from .. import disk
+
         with talking_to(self.engine), disk.telling(self.engine):
             wanted = self.engine.description.architecture
             return self._read(wanted, limits, on_bytes)
@@ -117,6 +118,8 @@ def of_engine(engine: Engine, reference: str, *, pull: bool = True) -> Subject:
         EngineError: the engine went away.
     """
     from docker.errors import APIError, ImageNotFound
+
+    from .. import disk
 
     with talking_to(engine), disk.telling(engine):
         try:
@@ -210,6 +213,8 @@ def _chunks_of(path: Path) -> Iterator[bytes]:
 
 def _chunks_from(engine: Engine, image: str) -> Iterator[bytes]:
     from docker.errors import APIError
+
+    from .. import disk
 
     try:
         chunks = engine.docker.images.get(image).save(chunk_size=reader.PIECE_BYTES)
