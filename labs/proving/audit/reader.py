@@ -54,7 +54,7 @@ EXACT_BYTES = 4 << 20
 """Up to how many bytes a layer that is not compressed is compressed as a whole to be weighed."""
 
 _SAMPLES = 128
-_LEAST_APART_BYTES, _MOST_APART_BYTES = 1 << 16, 1 << 20
+_LEAST_APART_BYTES, _MOST_APART_BYTES = 1 << 16, 1 << 21
 _SAMPLE_BYTES = 1 << 14
 _KNOWN_BYTES = 1 << 15
 """What comes before a sample, and is known when it is compressed: the window of RFC 1951."""
