@@ -53,11 +53,13 @@ def scores(stack: Sequence[Changeset], paths: Paths) -> Scores:
     found = _Found(len(paths))
     for changeset in stack:
         tree = _Tree(changeset, paths)
+        is_laid = below is None and not tree.whiteouts
         if below is None:
             below = _Stacked(paths)
             below.put(tree.nodes(), tree)
         _visit(tree, below, found)
-        _lay(tree, below)
+        if not is_laid:
+            _lay(tree, below)
     return found.scores()
 
 

@@ -60,7 +60,7 @@ def look(
         Layer(
             diff_id=changeset.diff_id,
             created_by=instruction,
-            unpacked_bytes=changeset.unpacked_bytes,
+            unpacked_bytes=sum(_entries(changeset).sizes),
             transfer_bytes=changeset.transfer_bytes,
             removed_bytes=visible.removed_bytes[number],
             rewritten_bytes=visible.rewritten_bytes[number],
@@ -106,8 +106,7 @@ class _Visible:
 
     def put(self, changeset: Changeset) -> None:
         """Lay a changeset over what is there."""
-        entries = changeset.entries
-        assert isinstance(entries, Entries)  # noqa: S101 - the reader makes no others
+        entries = _entries(changeset)
         self._remove(changeset, entries)
         first = len(self._sizes)
         self._begins.append(first)
@@ -211,6 +210,12 @@ class _Visible:
     def modes_of(self, numbers: array[int]) -> Numbers:
         """Return the types and permissions of paths."""
         return Numbers(self._paths, numbers, array("I", map(self._modes.__getitem__, numbers)))
+
+
+def _entries(changeset: Changeset) -> Entries:
+    entries = changeset.entries
+    assert isinstance(entries, Entries)  # noqa: S101 - the reader makes no others
+    return entries
 
 
 def _numbers(found: object) -> Iterable[int]:
