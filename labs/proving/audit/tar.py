@@ -293,7 +293,7 @@ def _sum(block: bytes) -> int:
     """Return the sum of a block's bytes.
 
     The lower half of an Adler-32 is the sum and 1, modulo 65521 (RFC 1950): 256 bytes do not
-    reach that. It takes a tenth of the time of `sum`.
+    reach that. It takes a fraction of the time of `sum`.
     """
     return (adler32(block[:256]) & 0xFFFF) + (adler32(block[256:]) & 0xFFFF) - 2
 
