@@ -550,7 +550,9 @@ def test_a_step_shows_both_dockerfiles_and_what_changes_elsewhere(site, capsys):
         re.sub("<[^>]*>", "", line).split() for line in marked
     ]
     assert "What changes in app.py" in html
-    assert "-print(2)" in re.sub("<[^>]*>", "", html)
+    shown = re.sub("<[^>]*>", "", html)
+    assert "-print(2)" in shown
+    assert "--- labs/images/P1/bad/app.py\n+++ labs/images/P1/good/app.py\n" in shown
     assert "start.sh" in re.search("Gone: .*", html)[0]
 
 

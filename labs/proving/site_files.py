@@ -145,6 +145,8 @@ class StepDirective(ProvingDirective):
         after, root = images / name, results.folder.parent
         pair = _dockerfiles(before, after, root)
         parts = [*([pair] if pair else []), *_others(before, after, root, beside=bool(pair))]
+        for path in (*before.iterdir(), *after.iterdir()):
+            self.env.note_dependency(str(path))
         return self.parse_text_to_nodes("\n\n".join(parts))
 
 
@@ -174,6 +176,13 @@ def changed_lines(old: Path, new: Path) -> tuple[list[int], list[int]]:
     return gone, come
 
 
+def _changes(old: Path, new: Path, root: Path) -> str:
+    """Return a unified diff that names both files by their paths below the `root`."""
+    before, after = (path.read_text(encoding="utf-8").splitlines() for path in (old, new))
+    earlier, later = (path.relative_to(root).as_posix() for path in (old, new))
+    return "\n".join(difflib.unified_diff(before, after, earlier, later, lineterm=""))
+
+
 def _others(before: Path, after: Path, root: Path, *, beside: bool) -> list[str]:
     """Return what becomes of the other files: those that are gone by name, the rest as changes.
 
@@ -185,9 +194,6 @@ def _others(before: Path, after: Path, root: Path, *, beside: bool) -> list[str]
         parts.append(f"Gone: {', '.join(f'`{name}`' for name in gone)}.")
     for name in sorted(old & new - {"Dockerfile"}):
         if (before / name).read_bytes() != (after / name).read_bytes():
-            shown, earlier = (
-                path.relative_to(root).as_posix() for path in (after / name, before / name)
-            )
-            changes = f"``````{{literalinclude}} /{shown}\n:diff: /{earlier}\n``````"
+            changes = f"``````udiff\n{_changes(before / name, after / name, root)}\n``````"
             parts.append(folded(f"What changes in {name}", changes) if beside else changes)
     return parts
