@@ -806,6 +806,7 @@ def test_as_many_seats_fit_as_the_largest_of_them_allows():
     """What the system and the hub need is left to them."""
     assert 22 == tried(GIB // 2, GIB).fit(24 * GIB)
     assert 0 == tried(GIB).fit(GIB)
+    assert 22 == record.fit([tried(GIB), tried(GIB // 2)], 24 * GIB)
 
 
 def test_what_a_trial_has_measured_is_kept_by_its_number_of_people(monkeypatch, tmp_path):

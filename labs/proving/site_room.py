@@ -16,6 +16,8 @@ from .room.weight import GIB, SYSTEM_BYTES
 from .site_tables import row, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docutils.nodes import Node
 
 _log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class RoomTrialsDirective(SphinxDirective):
             return [nodes.paragraph("", "No trial has been recorded yet.")]
         rows = [row([[nodes.paragraph("", text)] for text in _cells(one)]) for one in trials]
         told = table(_HEADS, (10, 15, 15, 20, 20, 20), rows)
-        return [told, nodes.paragraph("", _sentence(trials[-1]))]
+        return [told, nodes.paragraph("", _sentence(trials))]
 
 
 def _cells(tried: record.Tried) -> list[str]:
@@ -52,8 +54,9 @@ def _cells(tried: record.Tried) -> list[str]:
     ]
 
 
-def _sentence(tried: record.Tried) -> str:
-    count = tried.fit(record.MACHINE_GIB * GIB)
+def _sentence(trials: Sequence[record.Tried]) -> str:
+    tried = trials[-1]
+    count = record.fit(trials, record.MACHINE_GIB * GIB)
     return (
         f"Measured on {show.date_text(tried.recorded_at)} with {show.where_text(tried.engine)}. "
         f"The hub, its proxy and its culler took {humanize(tried.hub_bytes, 'B')}; with "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,6 +48,11 @@ class Tried:
     def fit(self, memory_bytes: int) -> int:
         """Return how many seats fit into a machine with so much memory, by the largest peak."""
         return weight.fit(memory_bytes, max(seat.peak_bytes for seat in self.seats), self.hub_bytes)
+
+
+def fit(trials: Sequence[Tried], memory_bytes: int) -> int:
+    """Return how many seats fit into a machine with so much memory, by all trials' largest peak."""
+    return min(tried.fit(memory_bytes) for tried in trials)
 
 
 def told(tried: Tried) -> str:
