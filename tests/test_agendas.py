@@ -39,6 +39,7 @@ def test_every_agenda_can_be_held(name):
     assert agenda.minutes == sum(item.minutes for item in agenda.items())
     assert all(any(item.kind == "break" for item in day.items) for day in agenda.days)
     assert any(item.cut for item in agenda.items())
+    assert not any("number" in item.late for item in agenda.items())
 
 
 def test_there_are_agendas_for_ninety_minutes_half_a_day_and_two_days():

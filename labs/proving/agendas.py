@@ -37,7 +37,7 @@ class AgendaError(ProvingError):
     """An agenda says something that cannot be held; the sentence names the place in its file."""
 
 
-_ORDER = ("first", "second", "third", "fourth", "fifth")
+_ORDER = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 
 
 @dataclass(frozen=True)
