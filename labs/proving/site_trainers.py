@@ -49,7 +49,7 @@ def _day(day: Day) -> str:
     told = ["| at | takes | what | when it is late |", "|---|---|---|---|"]
     for at, item in day.times():
         told.append(f"| {at:%H:%M} | {item.minutes} min | {_what(item)} | {item.late} |")
-    return "\n".join(["```{table}", ":class: pg-status", "", *told, "```"])
+    return "\n".join(["```{table}", ":class: pg-status pg-columns", "", *told, "```"])
 
 
 def _what(item: Item) -> str:
@@ -90,4 +90,4 @@ class LabTimesDirective(TableDirective):
             ]
             rows.append(row(cells))
         heads = ("Lab", "Recorded run", "Claims in turn", "Longest claim", "It alone")
-        return [table(heads, (32, 18, 18, 16, 16), rows, "pg-status")]
+        return [table(heads, (32, 18, 18, 16, 16), rows, "pg-status pg-columns")]
