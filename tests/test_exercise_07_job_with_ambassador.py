@@ -69,6 +69,18 @@ class TestJudging:
         assert Outcome.HINT == found.outcome
         assert "started again. Can it be told to end well?" in found.sentence
 
+    def test_tries_that_never_end(self, check):
+        """Nothing was to be seen for as long as it was watched, and that is told."""
+        runs = [part(check, name, runs=True) for name in ("ambassador", "report")]
+        found = judged(check, *runs, said="nobody takes it on localhost")
+
+        assert Outcome.FAILED == found.outcome
+        assert f"For {check['MOST_SECONDS']:.0f} s no container has ended" in found.sentence
+        assert "the store has no report (“nobody takes it on localhost”)" in found.sentence
+
+        again = part(check, "report", runs=True, status=1, restarts=1)
+        assert "nobody tries again" not in judged(check, runs[0], again, failures=1).sentence
+
     def test_a_lost_exit_status(self, check):
         """The Job believes that all is well."""
         ended = [part(check, name, status=0) for name in ("ambassador", "report")]
@@ -158,6 +170,86 @@ class TestJudging:
         assert "report.py must stay" in found.sentence
 
 
+class Clock:
+    """A clock that goes on when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class TestWatching:
+    """For how long a Job is watched, by what is seen from which second on."""
+
+    @pytest.fixture
+    def watched(self, check, monkeypatch) -> Any:
+        """Return how to watch a Job; what is returned are its last look and the seconds it took."""
+
+        def watch(stages: dict[float, Any]) -> tuple[Any, float]:
+            clock = Clock()
+            played = {
+                "time": clock,
+                "look": lambda *_: stages[max(at for at in stages if at <= clock.now)],
+                "_said": lambda *_: "",
+            }
+            for name, value in played.items():
+                monkeypatch.setitem(check["watch"].__globals__, name, value)
+            return check["watch"](None), clock.now
+
+        return watch
+
+    @staticmethod
+    def seen(check: dict[str, Any], ambassador: Any, report: Any, **told: Any) -> Any:
+        """Return a look at a Job's two containers."""
+        return check["Seen"](parts=(ambassador, report), **told)
+
+    def test_a_pause_between_two_tries_is_waited_for(self, check, watched):
+        """`until python report.py; do sleep 10; done` changes nothing meanwhile, and is right."""
+        runs = [part(check, name, runs=True) for name in ("ambassador", "report")]
+        ended = [part(check, name, status=0) for name in ("ambassador", "report")]
+        asked = self.seen(check, *runs, asked=True)
+        over = self.seen(check, *ended, asked=True, delivered=1, is_over=True)
+
+        found, _ = watched({0: self.seen(check, *runs), 2: asked, 13: over})
+
+        assert over == found
+
+    def test_a_pause_before_a_further_try_is_waited_for(self, check, watched):
+        """The report has ended once, and its container is there again and sleeps."""
+        runs = part(check, "ambassador", runs=True)
+        again = part(check, "report", runs=True, status=1, restarts=1)
+        ended = [part(check, name, status=0) for name in ("ambassador", "report")]
+        over = self.seen(check, *ended, delivered=1, is_over=True)
+
+        found, _ = watched({0: self.seen(check, runs, again, failures=1), 10: over})
+
+        assert over == found
+
+    @pytest.mark.parametrize(("status", "delivered"), [(1, 0), (0, 1)])
+    def test_what_keeps_a_pod_from_its_end_is_told_soon(self, check, watched, status, delivered):
+        """The report has ended for good, and the ambassador does not know."""
+        runs, gone = part(check, "ambassador", runs=True), part(check, "report", status=status)
+        last = self.seen(check, runs, gone, delivered=delivered, asked=True)
+
+        found, seconds = watched({0: last})
+
+        assert last == found
+        assert seconds < check["STILL_SECONDS"] + 2
+
+    def test_an_init_container_that_goes_on_is_told_soon(self, check, watched):
+        """The store was never asked; one that has asked it may do so again."""
+        waits = (part(check, "report", waits="PodInitializing"),)
+        last = check["Seen"](parts=waits, preparing=("ambassador",))
+
+        assert watched({0: last})[1] < check["STILL_SECONDS"] + 2
+        assert watched({0: check["replace"](last, asked=True)})[1] >= check["MOST_SECONDS"]
+
+
 class PlayedNamespace:
     """A namespace with a Job, two pods of it from the same second, and a store."""
 
@@ -199,6 +291,7 @@ def test_of_two_pods_the_one_that_has_not_failed_is_the_last(check):
     seen = check["look"](PlayedNamespace(done, failed))
 
     assert (1, 1, 2) == (seen.delivered, seen.failures, seen.pods)
+    assert seen.asked
     assert [0, 0] == [one.status for one in seen.parts]
 
 

@@ -20,7 +20,7 @@ PROGRAMS = ("ambassador.py", "report.py", "store.py")
 STORE = "store"
 START_SECONDS = 30.0
 STILL_SECONDS = 7.0
-"""How long nothing may change in a pod, of which something runs, until it counts as stuck."""
+"""How long nothing may change in a pod, of which a part has ended, until it counts as stuck."""
 
 MOST_FAILURES = 2
 MOST_SECONDS = 60.0
@@ -45,7 +45,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of the Job: how many reports its store has, and what its pods came to."""
+    """What became of the Job: how many reports its store has, and what its pods came to.
+
+    `asked` tells whether the store was asked at all, and has given any answer.
+    """
 
     delivered: int = 0
     is_over: bool = False
@@ -56,6 +59,7 @@ class Seen:
     parts: tuple[Part, ...] = ()
     preparing: tuple[str, ...] = ()
     containers: int = 2
+    asked: bool = False
     said: str = ""
     server: str = ""
 
@@ -76,9 +80,20 @@ class Seen:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether something runs, and nobody is about to start anything again."""
-        waits = any(part.waits not in ("", "PodInitializing") for part in self.parts)
-        return bool(self.running or self.preparing) and not waits
+        """Whether something runs, and nobody is about to start anything again.
+
+        As long as no container has ended for good, or an init container has asked the store, a
+        program may be pausing between two tries.
+        """
+        if self.preparing:
+            return not self.asked
+        waits = any(part.waits for part in self.parts)
+        return bool(self.running) and self.has_ended and not waits
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a container has ended and does not run again."""
+        return any(part.status is not None and not part.runs for part in self.parts)
 
 
 def check_folder(lab: Lab, folder: Path) -> Answer:
@@ -161,15 +176,25 @@ def _undelivered(seen: Seen) -> Answer:
         )
     if seen.failures >= MOST_FAILURES:
         return _in_vain(seen, said)
-    if any(part.status for part in seen.parts) and seen.running:
-        return Answer(
-            Outcome.FAILED,
+    return Answer(Outcome.FAILED, _nothing(seen, said))
+
+
+def _nothing(seen: Seen, said: str) -> str:
+    """Return what is told of a Job that goes on, delivers nothing and is not tried again."""
+    if any(part.status and not part.runs for part in seen.parts) and seen.running:
+        return (
             f"The first try has failed{said}, and nobody tries again: {seen.told}. A Job makes "
             f"another pod when this one has ended, and {seen.running} keeps it from its end. "
-            "Who else starts a container again, and what has to be said in the manifest for that?",
+            "Who else starts a container again, and what has to be said in the manifest for that?"
+        )
+    if seen.running and not seen.has_ended:
+        return (
+            f"For {MOST_SECONDS:.0f} s no container has ended for good, and the store has no "
+            f"report{said}: {seen.told}. It was watched for no longer. "
+            "When is the next try, and who listens on the report's localhost then?"
         )
     states = seen.told or "it has no pod"
-    return Answer(Outcome.FAILED, f"The Job has delivered nothing and is not over: {states}.")
+    return f"The Job has delivered nothing and is not over: {states}."
 
 
 def _in_vain(seen: Seen, said: str) -> Answer:
@@ -211,8 +236,9 @@ def _endless(seen: Seen) -> str:
             f"The store has its report, and the Job goes on: {seen.told}. What ends with another "
             "status than 0 is started again. Can it be told to end well?"
         )
+    later = f"{STILL_SECONDS:.0f} s later" if seen.is_stuck else f"after {MOST_SECONDS:.0f} s"
     return (
-        f"The store has its report, and {STILL_SECONDS:.0f} s later the Job is not over: "
+        f"The store has its report, and {later} the Job is not over: "
         f"{seen.told}. A pod has ended when all of its containers have. "
         f"Who could tell {seen.running or 'the rest'} that the work is done?"
     )
@@ -253,8 +279,9 @@ def look(ns: Namespace) -> Seen:
     parts = tuple(_part(pods[-1], name) for name in _containers(pods))
     failed_pods = sum(_failed(pod) for pod in pods[:-1])
     spec = job["spec"]["template"]["spec"]
+    told = _log(ns, STORE).splitlines()
     return Seen(
-        delivered=_log(ns, STORE).splitlines().count("taken"),
+        delivered=told.count("taken"),
         is_over=any(one["type"] == "Complete" for one in conditions),
         given_up=next((one["reason"] for one in conditions if one["type"] == "Failed"), ""),
         seconds=_seconds(status),
@@ -263,6 +290,7 @@ def look(ns: Namespace) -> Seen:
         parts=parts,
         preparing=_preparing(pods[-1]) if pods else (),
         containers=len(spec["containers"]) + len(spec.get("initContainers") or []),
+        asked=any(line != "ready" for line in told),
     )
 
 
