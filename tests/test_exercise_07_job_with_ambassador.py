@@ -251,10 +251,12 @@ class TestWatching:
 
 
 class PlayedNamespace:
-    """A namespace with a Job, two pods of it from the same second, and a store."""
+    """A namespace with a Job, pods of it from the same second, and a store with its log."""
 
-    def __init__(self, *pods: dict[str, Any]) -> None:
-        self._pods = pods
+    def __init__(
+        self, *pods: dict[str, Any], told: str = "ready\nthe store was asleep, try again\ntaken\n"
+    ) -> None:
+        self._pods, self._told = pods, told
 
     def list(self, _kind: str) -> list[dict[str, Any]]:
         containers = [{"name": "ambassador"}, {"name": "report"}]
@@ -265,7 +267,7 @@ class PlayedNamespace:
 
     def logs(self, pod: str, _container: str = "", *, previous: bool = False) -> str:
         if pod == "store":
-            return "ready\nthe store was asleep, try again\ntaken\n"
+            return self._told
         raise NotFound(f"{pod} has no log{' before' * previous}.")
 
 
@@ -293,6 +295,28 @@ def test_of_two_pods_the_one_that_has_not_failed_is_the_last(check):
     assert (1, 1, 2) == (seen.delivered, seen.failures, seen.pods)
     assert seen.asked
     assert [0, 0] == [one.status for one in seen.parts]
+
+
+def test_a_try_before_the_ambassador_listens_is_not_counted(check):
+    """In a slow room the report gives up first; the try after that is the one sent away."""
+    look, asleep = check["look"], "ready\nthe store was asleep, try again\n"
+    again = pod("report-a", "Running", report=1)
+    first = look(PlayedNamespace(again, told="ready\n"))
+    again["status"]["containerStatuses"][0]["restartCount"] = 1
+    second = look(PlayedNamespace(again, told=asleep), first.unheard)
+    again["status"]["containerStatuses"][0]["restartCount"] = 2
+    third = look(PlayedNamespace(again, told=asleep), second.unheard)
+
+    assert [1, 2, 3] == [one.failures for one in (first, second, third)]
+    assert [False, False, True] == [one.is_settled for one in (first, second, third)]
+
+
+def test_an_ambassador_that_never_listens_is_told_soon(check):
+    """Two tries have not come to the store, and a third one would not either."""
+    again = pod("report-a", "Running", report=1)
+    again["status"]["containerStatuses"][0]["restartCount"] = 1
+
+    assert check["look"](PlayedNamespace(again, told="ready\n"), 1).is_settled
 
 
 def test_a_container_that_has_no_log_says_nothing(check):

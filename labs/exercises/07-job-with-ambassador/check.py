@@ -23,8 +23,10 @@ STILL_SECONDS = 7.0
 """How long nothing may change in a pod, of which a part has ended, until it counts as stuck."""
 
 MOST_FAILURES = 2
-MOST_SECONDS = 60.0
-"""How long the Job is watched: after the end of a pod that has failed, the next one comes late."""
+"""How often a try may fail that the store could have taken: it sends only the first one away."""
+
+MOST_SECONDS = 90.0
+"""How long the Job is watched: kubelet waits 10 s before a second try, and 20 s before a third."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Part:
 class Seen:
     """What became of the Job: how many reports its store has, and what its pods came to.
 
-    `asked` tells whether the store was asked at all, and has given any answer.
+    `asked` tells whether the store was asked at all, and has given any answer. `unheard` are the
+    failures before that: in a slow room an ambassador may listen after its report has given up.
     """
 
     delivered: int = 0
@@ -56,6 +59,7 @@ class Seen:
     seconds: float = 0.0
     pods: int = 0
     failures: int = 0
+    unheard: int = 0
     parts: tuple[Part, ...] = ()
     preparing: tuple[str, ...] = ()
     containers: int = 2
@@ -76,7 +80,8 @@ class Seen:
     @property
     def is_settled(self) -> bool:
         """Whether more time would bring nothing else."""
-        return self.is_over or bool(self.given_up) or self.failures >= MOST_FAILURES
+        tried = self.failures - (self.unheard if self.asked else 0)
+        return self.is_over or bool(self.given_up) or tried >= MOST_FAILURES
 
     @property
     def is_stuck(self) -> bool:
@@ -259,19 +264,22 @@ def _many(count: int, what: str) -> str:
 def watch(ns: Namespace) -> Seen:
     """Look at the Job again and again, until it is over, or nothing changes any more."""
     began = changed_at = time.monotonic()
-    seen = look(ns)
+    seen = look(ns, 0)
     while time.monotonic() - began < MOST_SECONDS and not seen.is_settled:
         if seen.is_stuck and time.monotonic() - changed_at > STILL_SECONDS:
             break
         time.sleep(kube.POLL_SECONDS)
-        now = look(ns)
+        now = look(ns, seen.unheard)
         if now != seen:
             seen, changed_at = now, time.monotonic()
     return replace(seen, said=_said(ns, seen))
 
 
-def look(ns: Namespace) -> Seen:
-    """Return what is to be seen of the only Job, of its pods, and of the store."""
+def look(ns: Namespace, unheard: int = 0) -> Seen:
+    """Return what is to be seen of the only Job, of its pods, and of the store.
+
+    `unheard` is how often it had failed when the store was last seen not to have been asked.
+    """
     job = ns.list("jobs")[0]
     status = job.get("status") or {}
     conditions = [one for one in status.get("conditions") or [] if one["status"] == "True"]
@@ -280,17 +288,20 @@ def look(ns: Namespace) -> Seen:
     failed_pods = sum(_failed(pod) for pod in pods[:-1])
     spec = job["spec"]["template"]["spec"]
     told = _log(ns, STORE).splitlines()
+    asked = any(line != "ready" for line in told)
+    failures = failed_pods + max((part.failures for part in parts), default=0)
     return Seen(
         delivered=told.count("taken"),
         is_over=any(one["type"] == "Complete" for one in conditions),
         given_up=next((one["reason"] for one in conditions if one["type"] == "Failed"), ""),
         seconds=_seconds(status),
         pods=len(pods),
-        failures=failed_pods + max((part.failures for part in parts), default=0),
+        failures=failures,
+        unheard=unheard if asked else failures,
         parts=parts,
         preparing=_preparing(pods[-1]) if pods else (),
         containers=len(spec["containers"]) + len(spec.get("initContainers") or []),
-        asked=any(line != "ready" for line in told),
+        asked=asked,
     )
 
 
