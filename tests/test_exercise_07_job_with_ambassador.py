@@ -151,6 +151,19 @@ class TestJudging:
         assert Outcome.HINT == found.outcome
         assert "both programs are in one container" in found.sentence
 
+    @pytest.mark.parametrize(
+        ("delivered", "told"),
+        [(0, "has no report."), (1, "has its report."), (2, "has got its report 2 times.")],
+    )
+    def test_a_job_that_is_removed_too_soon(self, check, delivered, told):
+        """Nobody can tell how it has ended, whatever the store has."""
+        runs = [part(check, name, runs=True) for name in ("ambassador", "report")]
+        found = judged(check, *runs, is_gone=True, delivered=delivered)
+
+        assert Outcome.HINT == found.outcome
+        assert f"before its end could be seen, and the store {told} When" in found.sentence
+        assert "`ttlSecondsAfterFinished`" in found.sentence
+
     def test_a_job_that_is_over_passes(self, check):
         """With what it took to get there."""
         gone = part(check, "ambassador", status=0)
@@ -253,6 +266,8 @@ class TestWatching:
 class PlayedNamespace:
     """A namespace with a Job, pods of it from the same second, and a store with its log."""
 
+    has_job = True
+
     def __init__(
         self, *pods: dict[str, Any], told: str = "ready\nthe store was asleep, try again\ntaken\n"
     ) -> None:
@@ -260,7 +275,8 @@ class PlayedNamespace:
 
     def list(self, _kind: str) -> list[dict[str, Any]]:
         containers = [{"name": "ambassador"}, {"name": "report"}]
-        return [{"spec": {"template": {"spec": {"containers": containers}}}}]
+        job = {"spec": {"template": {"spec": {"containers": containers}}}}
+        return [job] if self.has_job else []
 
     def pods(self) -> list[dict[str, Any]]:
         return list(self._pods)
@@ -290,7 +306,7 @@ def test_of_two_pods_the_one_that_has_not_failed_is_the_last(check):
     done = pod("report-a", "Succeeded", ambassador=0, report=0)
     failed = pod("report-b", "Failed", ambassador=0, report=1)
 
-    seen = check["look"](PlayedNamespace(done, failed))
+    seen = check["look"](PlayedNamespace(done, failed), check["Seen"]())
 
     assert (1, 1, 2) == (seen.delivered, seen.failures, seen.pods)
     assert seen.asked
@@ -301,11 +317,11 @@ def test_a_try_before_the_ambassador_listens_is_not_counted(check):
     """In a slow room the report gives up first; the try after that is the one sent away."""
     look, asleep = check["look"], "ready\nthe store was asleep, try again\n"
     again = pod("report-a", "Running", report=1)
-    first = look(PlayedNamespace(again, told="ready\n"))
+    first = look(PlayedNamespace(again, told="ready\n"), check["Seen"]())
     again["status"]["containerStatuses"][0]["restartCount"] = 1
-    second = look(PlayedNamespace(again, told=asleep), first.unheard)
+    second = look(PlayedNamespace(again, told=asleep), first)
     again["status"]["containerStatuses"][0]["restartCount"] = 2
-    third = look(PlayedNamespace(again, told=asleep), second.unheard)
+    third = look(PlayedNamespace(again, told=asleep), second)
 
     assert [1, 2, 3] == [one.failures for one in (first, second, third)]
     assert [False, False, True] == [one.is_settled for one in (first, second, third)]
@@ -316,7 +332,18 @@ def test_an_ambassador_that_never_listens_is_told_soon(check):
     again = pod("report-a", "Running", report=1)
     again["status"]["containerStatuses"][0]["restartCount"] = 1
 
-    assert check["look"](PlayedNamespace(again, told="ready\n"), 1).is_settled
+    assert check["look"](PlayedNamespace(again, told="ready\n"), check["Seen"]()).is_settled
+
+
+def test_of_a_job_that_is_gone_the_last_look_is_kept(check):
+    """Its pods go with it, and the store still tells what it has taken."""
+    space = PlayedNamespace()
+    space.has_job = False
+    before = check["Seen"](parts=(part(check, "report", runs=True),), asked=True)
+    seen = check["look"](space, before)
+
+    assert seen == check["replace"](before, is_gone=True, delivered=1)
+    assert seen.is_settled
 
 
 def test_a_container_that_has_no_log_says_nothing(check):

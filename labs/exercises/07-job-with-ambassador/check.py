@@ -55,6 +55,7 @@ class Seen:
 
     delivered: int = 0
     is_over: bool = False
+    is_gone: bool = False
     given_up: str = ""
     seconds: float = 0.0
     pods: int = 0
@@ -81,7 +82,8 @@ class Seen:
     def is_settled(self) -> bool:
         """Whether more time would bring nothing else."""
         tried = self.failures - (self.unheard if self.asked else 0)
-        return self.is_over or bool(self.given_up) or tried >= MOST_FAILURES
+        ended = self.is_over or self.is_gone or bool(self.given_up)
+        return ended or tried >= MOST_FAILURES
 
     @property
     def is_stuck(self) -> bool:
@@ -129,12 +131,12 @@ def _is_ours(file: Path) -> bool:
 
 def judge(seen: Seen) -> Answer:
     """Judge what became of a Job."""
+    if seen.is_gone:
+        return Answer(Outcome.HINT, _gone(seen))
     if not seen.delivered:
         return _undelivered(seen)
-    if seen.given_up:
-        return Answer(Outcome.HINT, _given_up(seen))
-    if not seen.is_over:
-        return Answer(Outcome.HINT, _endless(seen))
+    if seen.given_up or not seen.is_over:
+        return Answer(Outcome.HINT, _given_up(seen) if seen.given_up else _endless(seen))
     if seen.delivered > 1:
         return Answer(
             Outcome.HINT,
@@ -153,6 +155,18 @@ def judge(seen: Seen) -> Answer:
         Outcome.PASSED,
         f"The store sent the first try away, a further one delivered the report, and the Job is "
         f"over after {seen.seconds:.0f} s and {seen.pods} {_many(seen.pods, 'pod')}: {seen.told}.",
+    )
+
+
+def _gone(seen: Seen) -> str:
+    found = {0: "has no report", 1: "has its report"}.get(
+        seen.delivered, f"has got its report {seen.delivered} times"
+    )
+    last = f" When its pod was last seen, {seen.told}." if seen.told else ""
+    return (
+        f"The Job was removed before its end could be seen, and the store {found}.{last} "
+        "A Job is removed so many seconds after its end as `ttlSecondsAfterFinished` says. "
+        "How long must it stay, so that somebody can look at how it ended?"
     )
 
 
@@ -264,30 +278,32 @@ def _many(count: int, what: str) -> str:
 def watch(ns: Namespace) -> Seen:
     """Look at the Job again and again, until it is over, or nothing changes any more."""
     began = changed_at = time.monotonic()
-    seen = look(ns, 0)
+    seen = look(ns, Seen())
     while time.monotonic() - began < MOST_SECONDS and not seen.is_settled:
         if seen.is_stuck and time.monotonic() - changed_at > STILL_SECONDS:
             break
         time.sleep(kube.POLL_SECONDS)
-        now = look(ns, seen.unheard)
+        now = look(ns, seen)
         if now != seen:
             seen, changed_at = now, time.monotonic()
     return replace(seen, said=_said(ns, seen))
 
 
-def look(ns: Namespace, unheard: int = 0) -> Seen:
+def look(ns: Namespace, before: Seen) -> Seen:
     """Return what is to be seen of the only Job, of its pods, and of the store.
 
-    `unheard` is how often it had failed when the store was last seen not to have been asked.
+    Of a Job that is there no more, what was seen of it `before` is returned.
     """
-    job = ns.list("jobs")[0]
+    jobs, pods = ns.list("jobs"), _pods(ns)
+    told = _log(ns, STORE).splitlines()  # comes last: what a Job has delivered is in it
+    if not jobs:
+        return replace(before, is_gone=True, delivered=told.count("taken"))
+    job = jobs[0]
     status = job.get("status") or {}
     conditions = [one for one in status.get("conditions") or [] if one["status"] == "True"]
-    pods = _pods(ns)
     parts = tuple(_part(pods[-1], name) for name in _containers(pods))
     failed_pods = sum(_failed(pod) for pod in pods[:-1])
     spec = job["spec"]["template"]["spec"]
-    told = _log(ns, STORE).splitlines()
     asked = any(line != "ready" for line in told)
     failures = failed_pods + max((part.failures for part in parts), default=0)
     return Seen(
@@ -297,7 +313,7 @@ def look(ns: Namespace, unheard: int = 0) -> Seen:
         seconds=_seconds(status),
         pods=len(pods),
         failures=failures,
-        unheard=unheard if asked else failures,
+        unheard=before.unheard if asked else failures,
         parts=parts,
         preparing=_preparing(pods[-1]) if pods else (),
         containers=len(spec["containers"]) + len(spec.get("initContainers") or []),
