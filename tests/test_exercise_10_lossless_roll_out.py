@@ -64,6 +64,20 @@ class TestJudging:
         assert Outcome.HINT == found.outcome
         assert "did not end well: “no such program: wait”" in found.sentence
 
+    def test_a_pause_that_could_not_be_run_is_no_matter_of_luck(self, check):
+        """Nothing was lost, and the pods have got TERM at once all the same."""
+        found = judged(check, pauses=True, hook='exec: "wait": executable file not found in $PATH')
+
+        assert Outcome.HINT == found.outcome
+        assert "Of 300 requests none was lost, this time." in found.sentence
+        assert "did not end well: “exec: \"wait\": executable file" in found.sentence
+
+    def test_a_pause_that_was_cut_and_has_cost_nothing_passes(self, check):
+        """The grace period was over, and so was every answer."""
+        found = judged(check, pauses=True, hook="command 'sleep 60' exited with 137: ")
+
+        assert Outcome.PASSED == found.outcome
+
     def test_a_grace_period_that_is_too_short(self, check):
         """The pods are killed before their last answers are whole."""
         hook = "command 'sleep 10' exited with 137: "

@@ -71,6 +71,11 @@ class Seen:
         return self.causes.get("cut", 0) + self.causes.get("no answer in time", 0)
 
     @property
+    def has_failed_hook(self) -> bool:
+        """Whether a hook has failed by itself: kubelet sends TERM then, with no pause before it."""
+        return bool(self.hook) and KILLED not in self.hook
+
+    @property
     def told(self) -> str:
         """What was lost, when and how, for a sentence."""
         first, last = self.lost_at
@@ -116,6 +121,11 @@ def _another(manifest: Manifest) -> str:
 
 def judge(seen: Seen) -> Answer:
     """Judge by what was lost, and name the first reason in the order of a roll-out."""
+    if not seen.lost and seen.has_failed_hook:
+        return Answer(
+            Outcome.HINT,
+            f"Of {seen.sent:,} requests none was lost, this time. {_of_the_hook(seen)}",
+        )
     if not seen.lost:
         return Answer(
             Outcome.PASSED,
@@ -137,11 +147,8 @@ def _why(seen: Seen) -> str:
             "old ones had been told to end, and no new one was ready. "
             "How many of them may be missing at a time?"
         )
-    if seen.hook and KILLED not in seen.hook:
-        return (
-            f"What was to be run before TERM did not end well: “{seen.hook}”. It needs a program "
-            f"of the image, and has a grace period of {seen.grace_seconds} s. Which was missing?"
-        )
+    if seen.has_failed_hook:
+        return _of_the_hook(seen)
     if not seen.pauses:
         return (
             "Every pod that was asked had been ready. But a pod that is told to end stops "
@@ -158,6 +165,13 @@ def _why(seen: Seen) -> str:
     return (
         f"The pods are given a pause, and within a grace period of {seen.grace_seconds} s it was "
         "over before all nodes had heard of their end. How long is it, and how long may it be?"
+    )
+
+
+def _of_the_hook(seen: Seen) -> str:
+    return (
+        f"What was to be run before TERM did not end well: “{seen.hook}”. It needs a program "
+        f"of the image, and has a grace period of {seen.grace_seconds} s. Which was missing?"
     )
 
 
