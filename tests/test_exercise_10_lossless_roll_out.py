@@ -70,7 +70,7 @@ class TestJudging:
 
         assert Outcome.HINT == found.outcome
         assert "Of 300 requests none was lost, this time." in found.sentence
-        assert "did not end well: “exec: \"wait\": executable file" in found.sentence
+        assert 'did not end well: “exec: "wait": executable file' in found.sentence
 
     def test_a_pause_that_was_cut_and_has_cost_nothing_passes(self, check):
         """The grace period was over, and so was every answer."""
@@ -101,7 +101,15 @@ class TestJudging:
         found = judged(check, longest_seconds=4.0)
 
         assert Outcome.PASSED == found.outcome
-        assert "of 300 requests none was lost" in found.sentence
+        assert "replaced under load, and of 300 requests none was lost" in found.sentence
+        assert "the longest answer took 4.0 s" in found.sentence
+
+    def test_several_roll_outs_are_told(self, check):
+        """Where nothing but luck was between the pods and a loss."""
+        found = judged(check, roll_outs=3)
+
+        assert Outcome.PASSED == found.outcome
+        assert "replaced under load 3 times, and of 300 requests" in found.sentence
 
 
 class TestSeeing:
@@ -144,6 +152,16 @@ class TestSeeing:
         )
 
         assert [late] == check["_lost"]([early, late], 4)
+
+    def test_the_longest_answer_is_that_of_a_request_that_was_answered(self, check):
+        """One that was lost has no answer."""
+        requests = [
+            Request("/", 1, 4, 200, "done", ""),
+            Request("/", 1, 9, 0, "", "no answer in time"),
+        ]
+
+        assert 3.0 == check["_longest_seconds"](requests)
+        assert 0.0 == check["_longest_seconds"]([])
 
     @pytest.mark.parametrize(
         ("edit", "told"),

@@ -127,10 +127,11 @@ def judge(seen: Seen) -> Answer:
             f"Of {seen.sent:,} requests none was lost, this time. {_of_the_hook(seen)}",
         )
     if not seen.lost:
+        times = f" {seen.roll_outs} times" if seen.roll_outs > 1 else ""
         return Answer(
             Outcome.PASSED,
-            f"All {REPLICAS} pods were replaced under load, and of {seen.sent:,} requests none was "
-            f"lost; the longest answer took {seen.longest_seconds:.1f} s.",
+            f"All {REPLICAS} pods were replaced under load{times}, and of {seen.sent:,} requests "
+            f"none was lost; the longest answer took {seen.longest_seconds:.1f} s.",
         )
     return Answer(Outcome.HINT, f"{seen.told} {_why(seen)}")
 
@@ -200,9 +201,7 @@ def watch(trial: Trial, pauses: bool) -> Seen:
         causes=dict(Counter(one.cause for one in lost).most_common()),
         loading=sum(one.status == 503 for one in lost),
         lost_at=(min(moments), max(moments)),
-        longest_seconds=max(
-            (one.ended - one.began for one in requests if not one.failed), default=0
-        ),
+        longest_seconds=_longest_seconds(requests),
         nobody_seconds=nobody_seconds(trial.watch.finish(), began - trial.ahead_seconds),
         pauses=pauses,
         hook=hook,
