@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 from types import SimpleNamespace
 
+import pytest
 from exercised import answer, mend, on_engine
 from proving.archive import Changeset, Entry
 from proving.exercises import Outcome
@@ -95,6 +96,24 @@ class TestWithoutAnEngine:
 
         assert Outcome.PASSED == found.outcome
         assert found.sentence.endswith("For the next release it downloads 30 B.")
+
+    @pytest.mark.parametrize(
+        ("status", "output", "told"),
+        [
+            (0, b"10001\n", ""),
+            (0, b"0\n", "The server runs as root"),
+            (0, b"10001\n/srv/readings/of today.csv\n", "cannot write to /srv/readings/of today."),
+            (127, b'exec failed: "sh": not found\n', 'status 127 and said \'exec failed: "sh":'),
+            (1, b"10001\nfind: /srv/readings: no\n", "status 1 and said 'find: /srv/readings: no'"),
+            (0, b"", "could not be seen"),
+        ],
+    )
+    def test_what_the_server_may_do_is_judged_by_a_look_that_went_well(self, status, output, told):
+        """One that did not is told with its last words, and is no user and no file."""
+        found = CHECK["_not_allowed"](SimpleNamespace(exec=lambda _: (status, output)))
+
+        assert told in found
+        assert bool(told) == bool(found)
 
     def test_other_readings_are_told(self, tmp_path):
         """Without a build: a year of fewer hours would be smaller, and was not asked for."""

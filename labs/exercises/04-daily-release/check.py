@@ -29,7 +29,7 @@ TOMORROWS = "2026-11-24T18:00,station-01,6.5"
 SMALL_BYTES = 500_000
 """What is not worth a hint: a list of users, the application itself, the readings of a day."""
 
-LOOK = f"id -u; find /{READINGS} ! -writable"
+LOOK = f"id -u && find /{READINGS} ! -writable"
 """Who runs the server, and what it cannot write of that which it corrects."""
 
 
@@ -86,8 +86,15 @@ def _fault(lab: Lab, image: Image, latest: str, *, of_today: int) -> str:
 
 
 def _not_allowed(app: Container) -> str:
-    _, told = app.exec(["sh", "-c", LOOK])
-    user, *not_writable = told.decode(errors="replace").split()
+    status, told = app.exec(["sh", "-c", LOOK])
+    lines = told.decode(errors="replace").splitlines()
+    if status or not lines:
+        return (
+            f"Who runs the server, and what it may write, could not be seen: `{LOOK}` ended in its "
+            f"container with exit status {status} and said {lines[-1][:120] if lines else ''!r}. "
+            "The check needs sh, id and find there, and folders that the server may read."
+        )
+    user, *not_writable = lines
     if user == "0":
         return "The server runs as root; its Dockerfile had it run as station."
     if not_writable:
