@@ -35,6 +35,18 @@ def test_what_does_not_hold_is_left_first():
     ]
 
 
+def test_what_was_not_asked_is_told_with_its_reason():
+    """It is neither left to do nor a pass."""
+    why = "No request of HTTP is answered on port 8000."
+    foreign = [finding(one, Verdict.NOT_APPLICABLE, why) for one in ("readiness", "drains")]
+    held = finding("stops", HOLDS, "It ended.")
+
+    assert "" == in_turn.unasked(Report("an image", (held,)))
+    assert f"`drains` and `readiness` had nothing to look at. {why}" == in_turn.unasked(
+        Report("an image", (held, *foreign))
+    )
+
+
 def test_a_finding_is_told_with_its_figure_and_places():
     """And without its advice, which would be the solution."""
     found = Finding(CHECKS["secrets"], NOT, "1 place", "Revoke it.", {}, ("environment: KEY",))

@@ -4,8 +4,10 @@ import re
 import runpy
 
 import pytest
+from audits import FAILS, FOREIGN, HOLDS, finding
 from exercised import answer, mend, on_engine
 from proving.audit.catalogue import CHECKS
+from proving.audit.findings import Report
 from proving.exercises import Outcome
 from proving.paths import LABS
 
@@ -23,6 +25,23 @@ def test_the_checks_are_the_audits():
     assert 7 == len(read) + len(ran)
     page = (LABS.parent / "chapters" / f"{SLUG}.md").read_text("utf-8")
     assert "seven checks" in re.sub(r"\s+", " ", page)
+
+
+def test_a_check_that_was_not_asked_is_none_that_holds():
+    """In its cage it has answered no HTTP in time, and so nobody knows when it is ready."""
+    names = [one for one in CHECK["RUN"] if one != "readiness"]
+    held = [finding(one, HOLDS, "Well.") for one in names]
+    why = "No request of HTTP is answered on port 8000."
+    silent = finding("readiness", FOREIGN, why)
+    judge = CHECK["_of_the_run"]
+
+    assert judge(Report("an image", (*held, finding("readiness", HOLDS, "Well.")))) is None
+    found = judge(Report("an image", (*held, silent)))
+    assert Outcome.HINT == found.outcome
+    assert f"`readiness` had nothing to look at. {why}" in found.sentence
+    assert "Check once more" in found.sentence
+    left = judge(Report("an image", (finding("stops", FAILS, "It was killed."), silent)))
+    assert "1 of 2 checks is left. To fix first: `stops`" in left.sentence
 
 
 @on_engine

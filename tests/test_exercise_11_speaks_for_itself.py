@@ -4,8 +4,10 @@ import re
 import runpy
 
 import pytest
+from audits import FOREIGN, HOLDS, UNKNOWN, finding
 from exercised import answer, mend, on_engine
 from proving.audit.catalogue import CHECKS
+from proving.audit.findings import Report
 from proving.exercises import Outcome
 from proving.paths import LABS
 
@@ -28,6 +30,26 @@ def test_the_checks_are_the_audits():
     assert 7 == len(read) + len(ran) == CHECK["CHECKS"]
     page = (LABS.parent / "chapters" / f"{SLUG}.md").read_text("utf-8")
     assert "seven checks are measured" in re.sub(r"\s+", " ", page)
+
+
+def test_an_image_that_comes_up_and_speaks_no_http_is_told_as_that():
+    """All that can be seen of it may hold; its start is not what is missing."""
+    why = "It listens on no port."
+    silent = [finding(one, FOREIGN, why) for one in ("drains", "readiness")]
+    findings = (finding("stops", HOLDS, "Well."), *silent)
+    found = CHECK["_not_up"](Report("an image", findings, {"comes_up": "it has run on"}))
+
+    assert Outcome.HINT == found.outcome
+    assert f"`drains` and `readiness` had nothing to look at. {why}" in found.sentence
+    assert "0 of" not in found.sentence
+
+
+def test_an_image_that_does_not_come_up_is_told_with_its_reason():
+    """It is that of the first check which could not be measured, where nothing else is known."""
+    missing = [finding(one, UNKNOWN, "It ended.") for one in CHECK["RUN"]]
+    found = CHECK["_not_up"](Report("an image", tuple(missing)))
+
+    assert "could not measure 5 of 5 checks of a run: It ended. It comes up with" in found.sentence
 
 
 @on_engine

@@ -42,8 +42,8 @@ def check(lab: Lab, image: Image) -> Answer:
         if in_turn.left(read):
             return _hint(read, "Read alone")
         ran = in_turn.run(lab, image, RUN, Start(environment={SECRET: secret}, port=PORT))
-        if in_turn.left(ran):
-            return _hint(ran, "Nothing is left to be read. Run in a cage")
+        if hint := _of_the_run(ran):
+            return hint
     except (ContainerError, CouldNotMeasure) as error:
         return Answer(Outcome.FAILED, str(error))
     told = {one.check.id: one.figure for one in ran.findings}
@@ -65,6 +65,20 @@ def _what_is_wrong(lab: Lab, image: Image, secret: str) -> str:
         f"It was given a {SECRET}, and asked for {PATH} it answers with the status {status} and "
         f"{body.strip()[:40]!r}, which is no voucher made with that."
     )
+
+
+def _of_the_run(ran: Report) -> Answer | None:
+    """Return what is left of the checks of a run, or nothing: all of them were made, and hold."""
+    if in_turn.left(ran):
+        return _hint(ran, "Nothing is left to be read. Run in a cage")
+    if silent := in_turn.unasked(ran):
+        return Answer(
+            Outcome.HINT,
+            f"Nothing is left to be read. But run in a cage, {silent} Outside of one it has "
+            f"answered on port {PORT}. Check once more, for a busy machine may have kept it from "
+            "that. Is it slow again? Then what does it wait for, before it answers?",
+        )
+    return None
 
 
 def _hint(report: Report, how: str) -> Answer:

@@ -63,6 +63,14 @@ def _what_is_wrong(lab: Lab, image: Image) -> str:
 
 
 def _not_up(ran: Report) -> Answer:
+    """Return the hint of an image that, told nothing, answers no request of HTTP."""
+    if silent := in_turn.unasked(ran):
+        return Answer(
+            Outcome.HINT,
+            f"Told nothing, it starts, and nobody could ask it: {silent} It answers with "
+            f"{_settings()}. Where does it listen when it is told neither, and what could the "
+            "image say of that by itself?",
+        )
     missing = ran.of(Verdict.COULD_NOT_BE_MEASURED)
     why = ran.facts.get("comes_up") or missing[0].figure
     return Answer(

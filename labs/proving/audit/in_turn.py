@@ -89,6 +89,19 @@ def left(report: Report) -> list[Finding]:
     ]
 
 
+def unasked(report: Report) -> str:
+    """Return which checks were not applicable in a run, and why: a sentence or two, or nothing.
+
+    Of an image that answers no HTTP in time it cannot be asked when it is ready. An exercise asks
+    for checks that its image has to pass, so that is no pass either.
+    """
+    found = by_weight(report.of(Verdict.NOT_APPLICABLE))
+    if not found:
+        return ""
+    names = " and ".join(f"`{one.check.id}`" for one in found)
+    return f"{names} had nothing to look at. {found[0].figure}"
+
+
 def told(finding: Finding) -> str:
     """Return a finding for a reader: which check, its verdict, its own figure and its places."""
     places = "; ".join(telling.shortened(finding.places, 2))
