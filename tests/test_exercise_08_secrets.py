@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import runpy
+import subprocess
 from typing import Any
 
 import pytest
 from exercised import answer, mend, on_engine
+from proving.errors import CouldNotMeasure
 from proving.exercises import Outcome
 from proving.leaks import Token
 from proving.paths import LABS
@@ -51,6 +53,42 @@ class TestWhoShowsThePassword:
     def test_a_process_without_either_shows_nothing(self, check):
         """One that is just ending has neither arguments nor environment."""
         assert "" == self.shown(check, "", "", Token.random())
+
+
+class TestWhatIsSeen:
+    """A process of which nothing could be read does not show that it shows nothing."""
+
+    def test_processes_that_were_read_are_whole(self, check):
+        """Also one that is just ending: its environment was read, and is empty."""
+        listed = tuple(map(check["parse"], ("1 cA== QT0x", "7  ", "8  -")))
+
+        assert listed == check["whole"](listed)
+        assert [["A=1"], [""], None] == [one.environment for one in listed]
+
+    @pytest.mark.parametrize(
+        ("lines", "told"),
+        [
+            ((), "its first one is not listed"),
+            (("7 cA== QT0x",), "its first one is not listed"),
+            (("1  -", "7 cA== QT0x"), "the environment of the process 1 "),
+            (("1 cA== QT0x", "7 cA== -"), "the environment of the process 7 "),
+        ],
+    )
+    def test_what_was_not_read_is_no_pass(self, check, lines, told):
+        """It is told which process that is."""
+        with pytest.raises(CouldNotMeasure, match=told):
+            check["whole"](tuple(map(check["parse"], lines)))
+
+    def test_the_helper_tells_what_it_could_not_read(self, check, tmp_path):
+        """In its script, played with folders of processes; one of them has no such file."""
+        for pid in ("1", "7"):
+            (tmp_path / pid).mkdir()
+            (tmp_path / pid / "cmdline").write_bytes(b"p\0")
+        (tmp_path / "1" / "environ").write_bytes(b"A=1")
+        script = check["_PROCESSES"].replace("/proc/", f"{tmp_path}/")
+        run = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+
+        assert ["1 cAA= QT0x", "7 cAA= -"] == run.stdout.splitlines()
 
 
 class TestWhatIsMissed:

@@ -32,24 +32,37 @@ FOLDER, FILE = "/run/secrets", "password"
 HOST, USER, PASSWORD_FILE = "DATABASE_HOST", "DATABASE_USER", "DATABASE_PASSWORD_FILE"
 SETTINGS = {HOST: "db.example", USER: "shop", PASSWORD_FILE: f"{FOLDER}/{FILE}"}
 
+FIRST, UNREAD = 1, "-"
+"""The process that a container begins with, and what the helper tells of an unread environment."""
+
 _PROCESSES = """
 for folder in /proc/[0-9]*; do
-  echo "${folder#/proc/} $(base64 -w0 "$folder/cmdline") $(base64 -w0 "$folder/environ")"
+  arguments=$(base64 -w0 "$folder/cmdline")
+  environment=$(base64 -w0 "$folder/environ") || environment=-
+  [ -d "$folder" ] && echo "${folder#/proc/} $arguments $environment"
 done 2>/dev/null
+true
+"""
+"""For bash beside the shop: its processes; `-` stands for what could not be read of one there.
+
+The bash itself is among them, and what has ended meanwhile is not.
 """
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process with its arguments and its environment, by which others may see what it has."""
+    """A process with its arguments and its environment, by which others may see what it has.
+
+    The environment is None where it could not be read.
+    """
 
     pid: int
     arguments: Sequence[str]
-    environment: Sequence[str]
+    environment: Sequence[str] | None
 
     def shows(self, secret: str) -> str:
         """Return where the process shows a secret, and to whom, or nothing."""
-        for line in self.environment:
+        for line in self.environment or ():
             if secret in line:
                 name = line.partition("=")[0]
                 return f"in its environment, as {name}, which all programs inherit that it starts"
@@ -209,16 +222,39 @@ def _processes(lab: Lab, app: Container) -> tuple[Process, ...]:
     )
     if not helped.well:
         raise CouldNotMeasure(f"The shop's processes cannot be seen: {helped.fault}.")
-    return tuple(parse(line) for line in helped.output.decode().splitlines())
+    return whole(tuple(parse(line) for line in helped.output.decode().splitlines()))
 
 
 def parse(line: str) -> Process:
     """Read a process that the helper has listed."""
-    pid, *lists = line.split(" ")
-    arguments, environment = (
-        base64.b64decode(one).decode(errors="replace").split("\0") for one in lists
+    pid, arguments, environment = line.split(" ")
+    return Process(
+        int(pid), _decoded(arguments), None if environment == UNREAD else _decoded(environment)
     )
-    return Process(int(pid), arguments, environment)
+
+
+def _decoded(strings: str) -> list[str]:
+    return base64.b64decode(strings).decode(errors="replace").split("\0")
+
+
+def whole(processes: tuple[Process, ...]) -> tuple[Process, ...]:
+    """Return the processes, if the container's first is among them and all of them were read.
+
+    One that has ended, and waits for its parent to ask, has neither arguments nor environment.
+
+    Raises:
+        CouldNotMeasure: what was not seen may show a secret.
+    """
+    if FIRST not in {process.pid for process in processes}:
+        raise CouldNotMeasure("The shop's processes cannot be seen: its first one is not listed.")
+    for process in processes:
+        is_there = process.pid == FIRST or any(process.arguments)
+        if is_there and process.environment is None:
+            raise CouldNotMeasure(
+                f"Whether a process shows the password cannot be seen: nobody could read the "
+                f"environment of the process {process.pid} in the shop's container."
+            )
+    return processes
 
 
 def _shown(processes: Sequence[Process], password: Token) -> str:
