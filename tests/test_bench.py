@@ -262,6 +262,10 @@ def test_figures_and_spans_are_kept(run_of, tmp_path):
     assert ["P1"] == [claim["name"] for claim in kept["labs"][0]["claims"]]
     assert ["lab", "cell", "build"] == [one["name"] for one in kept["spans"]]
     assert {"clean_seconds": 400.0, "edit_seconds": 900.0} == kept["site"]
+    assert (False, False) == (kept["cold"], kept["alone"])
+
+    bench.main(["09", "--alone", "--json", str(file)])
+    assert json.loads(file.read_text())["alone"]
 
 
 def test_cold_builds_leave_the_cache_alone(run_of, monkeypatch):

@@ -440,6 +440,7 @@ def bench(
     if json_file is not None:
         data = {
             "cold": cold,
+            "alone": alone,
             "cores": cores,
             "load_before": round(busy, 2),
             "engine": found.description.as_data(),
