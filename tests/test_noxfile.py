@@ -10,6 +10,7 @@ import zipfile
 from importlib import import_module
 
 import pytest
+from proving import prove
 from proving.paths import ROOT
 
 STOPPING = """
@@ -109,6 +110,25 @@ def test_a_usage_line_has_the_command_as_it_is_typed(session, module, capsys):
         import_module(module).main(["--help"])
 
     assert capsys.readouterr().out.startswith(f"usage: nox -s {session} -- [")
+
+
+@pytest.mark.parametrize("session", prove.SESSIONS)
+def test_a_usage_line_of_the_labs_has_their_session(session, capsys):
+    """One program serves the three, and its first word is none that a reader types."""
+    with pytest.raises(SystemExit):
+        prove.main([session, "--help"])
+
+    told = capsys.readouterr().out
+    assert told.startswith(f"usage: nox -s {session} -- [")
+    assert "{labs,teeth,record}" not in told
+
+
+def test_a_run_of_the_labs_by_another_name_is_refused(capsys):
+    """With those that there are."""
+    with pytest.raises(SystemExit):
+        prove.main(["lab", "09"])
+
+    assert "invalid choice: 'lab' (choose from" in capsys.readouterr().err
 
 
 def test_a_kit_is_loaded_for_sessions_with_an_engine_alone(listed, tmp_path):

@@ -32,6 +32,13 @@ from .system import ending_in_order, say
 
 REPORTS = ROOT / "reports"
 
+SESSIONS = {
+    "labs": "Prove the claims of the labs.",
+    "teeth": "Exchange the arms of the claims: each must fail, for its own reason.",
+    "record": "Run the labs and write them back with their outputs, after a clean run only.",
+}
+"""The sessions of nox that run labs, and what they do."""
+
 
 @dataclass(frozen=True)
 class Proof:
@@ -497,12 +504,20 @@ def _count(text: str) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="prove", description="Run the labs of the guide.")
-    parser.add_argument("what", choices=("labs", "teeth", "record"))
+    """Return the options; the first word is the session by which the labs are run."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    session = next((word for word in words[:1] if word in SESSIONS), "")
+    parser = argparse.ArgumentParser(
+        prog=f"nox -s {session} --" if session else "python -m proving.prove",
+        description=SESSIONS.get(session, "Run the labs of the guide."),
+    )
+    if not session:
+        parser.add_argument("what", choices=tuple(SESSIONS))
     parser.add_argument("words", nargs="*", metavar="09|P1", help="a chapter or a claim")
     parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="prove N times")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
-    options = parser.parse_intermixed_args(arguments)
+    options = parser.parse_intermixed_args(words[1:] if session else words)
+    options.what = session or options.what
     if options.repeat > 1 and options.what != "labs":
         parser.error(f"--repeat goes with labs, not with {options.what}")
     return options
