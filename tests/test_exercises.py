@@ -100,6 +100,21 @@ class TestWithoutAnEngine:
         with pytest.raises(ProvingError, match="no check.py"):
             exercises.check(lab, "start")
 
+    def test_files_that_are_to_stay_are_compared_to_the_byte(self, tmp_path):
+        """One that is missing is another one, too; others are the reader's own matter."""
+        own, folder = tmp_path / "own", tmp_path / "folder"
+        for place in (own, folder):
+            place.mkdir()
+            for name in ("a.py", "b.py", "c.py", "Dockerfile"):
+                (place / name).write_text(f"# {name}\n")
+        (folder / "Dockerfile").write_text("FROM scratch\n")
+        names = ["a.py", "b.py", "c.py"]
+
+        assert [] == exercises.changed(folder, own, names)
+        (folder / "a.py").write_bytes(b"# a.py\r\n")
+        (folder / "c.py").unlink()
+        assert ["a.py", "c.py"] == exercises.changed(folder, own, names)
+
     def test_an_answer_of_http_has_a_status_and_a_body(self):
         """The body is all after the first empty line."""
         found = exercises.parse_answer(b"HTTP/1.1 404 Not Found\r\nA: b\r\n\r\nnot\r\n\r\nhere")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from html import escape
@@ -79,6 +79,16 @@ def folder(exercise: str) -> Path:
     """Return the folder of an exercise: the reader's working copy where there is one."""
     own = Path.cwd() / "exercises" / exercise
     return own if own.is_dir() else LABS / "exercises" / exercise
+
+
+def changed(folder: Path, own: Path, names: Iterable[str]) -> list[str]:
+    """Return which of the files that are to stay are another one in a folder, or are missing."""
+    return [
+        name
+        for name in names
+        if not (folder / name).is_file()
+        or (folder / name).read_bytes() != (own / name).read_bytes()
+    ]
 
 
 def check(lab: Lab, name: str, exercise: str = "") -> Answer:

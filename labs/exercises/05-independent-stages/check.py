@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proving.claims import humanize
 from proving.errors import BuildError, ContainerError
-from proving.exercises import Answer, Outcome, request
+from proving.exercises import Answer, Outcome, changed, request
 from proving.image import Image, failure
 from proving.lab import Lab
 from proving.progress import Progress
@@ -27,10 +27,12 @@ ANSWER, NEW_ANSWER = (PAGE, "2.5 m"), (NEW_PAGE, "3 m")
 
 def check_folder(lab: Lab, folder: Path) -> Answer:
     """Build a copy of the folder after one edit and another, and judge by what each build makes."""
-    if changed := _changed(folder):
+    own = Path(__file__).parent / "start"
+    names = sorted(file.name for file in own.iterdir() if file.name != "Dockerfile")
+    if others := changed(folder, own, names):
         return Answer(
             Outcome.FAILED,
-            f"{' and '.join(changed)} must stay as the exercise has it: the check edits its copy. "
+            f"{' and '.join(others)} must stay as the exercise has it: the check edits its copy. "
             "What is to be mended is the Dockerfile.",
         )
     lab.build(folder)  # what it installs stays in the cache, which a copy's own is removed from
@@ -45,18 +47,6 @@ def check_folder(lab: Lab, folder: Path) -> Answer:
             answer = Answer(Outcome.FAILED, str(error))
         progress.note(f"Built a copy of {folder.name}, and again after each edit.")
     return answer
-
-
-def _changed(folder: Path) -> list[str]:
-    """Return the exercise's own files that are not what they were."""
-    own = Path(__file__).parent / "start"
-    names = sorted(file.name for file in own.iterdir() if file.name != "Dockerfile")
-    return [
-        name
-        for name in names
-        if not (folder / name).is_file()
-        or (folder / name).read_bytes() != (own / name).read_bytes()
-    ]
 
 
 def _judge(lab: Lab, work: Workspace) -> Answer:

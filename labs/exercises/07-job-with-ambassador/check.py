@@ -10,7 +10,7 @@ from pathlib import Path
 
 from proving import kube, manifests, patterns
 from proving.errors import CouldNotMeasure, ProvingError
-from proving.exercises import IMAGE, Answer, Outcome
+from proving.exercises import IMAGE, Answer, Outcome, changed
 from proving.kube import Namespace, Object
 from proving.lab import Lab
 from proving.paths import LABS
@@ -105,10 +105,10 @@ class Seen:
 
 def check_folder(lab: Lab, folder: Path) -> Answer:
     """Judge by the store's reports and the Job's end: any way there passes."""
-    if changed := [name for name in PROGRAMS if not _is_ours(folder / name)]:
+    if others := changed(folder, OWN, PROGRAMS):
         return Answer(
             Outcome.FAILED,
-            f"{' and '.join(changed)} must stay as the exercise has it: what is to be mended is "
+            f"{' and '.join(others)} must stay as the exercise has it: what is to be mended is "
             "how they are put together, in job.yaml.",
         )
     cluster = lab.cluster()
@@ -123,10 +123,6 @@ def check_folder(lab: Lab, folder: Path) -> Answer:
             return judge(replace(watch(ns), server=cluster.version))
     except ProvingError as error:
         return Answer(Outcome.FAILED, str(error))
-
-
-def _is_ours(file: Path) -> bool:
-    return file.is_file() and file.read_bytes() == (OWN / file.name).read_bytes()
 
 
 def judge(seen: Seen) -> Answer:

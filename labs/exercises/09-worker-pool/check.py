@@ -13,7 +13,7 @@ from pathlib import Path
 from proving import leftovers
 from proving.container import Container, Process, Stop
 from proving.errors import ContainerError, CouldNotMeasure
-from proving.exercises import Answer, Outcome
+from proving.exercises import Answer, Outcome, changed
 from proving.helper import help_by
 from proving.image import Image
 from proving.lab import Lab
@@ -61,8 +61,7 @@ class Death:
 
 def check_folder(lab: Lab, folder: Path) -> Answer:
     """Judge by what the workers log and by how the container ends: any such pool passes."""
-    own = Path(__file__).parent / "start" / WORKER
-    if not (folder / WORKER).is_file() or (folder / WORKER).read_bytes() != own.read_bytes():
+    if changed(folder, Path(__file__).parent / "start", [WORKER]):
         return Answer(
             Outcome.FAILED,
             f"{WORKER} must stay as the exercise has it, for it finishes what it has begun. "

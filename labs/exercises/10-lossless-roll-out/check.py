@@ -13,7 +13,7 @@ from typing import Any
 
 from proving import manifests, probes
 from proving.errors import ProvingError
-from proving.exercises import IMAGE, Answer, Outcome
+from proving.exercises import IMAGE, Answer, Outcome, changed
 from proving.kube import Namespace
 from proving.lab import Lab
 from proving.manifests import Manifest
@@ -88,8 +88,7 @@ class Seen:
 
 def check_folder(lab: Lab, folder: Path) -> Answer:
     """Judge by the requests of a small load, whatever the manifest says."""
-    program = folder / PROGRAM
-    if not program.is_file() or program.read_bytes() != (OWN / PROGRAM).read_bytes():
+    if changed(folder, OWN, [PROGRAM]):
         return Answer(
             Outcome.FAILED,
             f"{PROGRAM} must stay as the exercise has it: what is to be mended is what the cluster "
