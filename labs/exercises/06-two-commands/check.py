@@ -9,7 +9,7 @@ from pathlib import Path
 
 from proving.container import Container, Process
 from proving.errors import ContainerError, CouldNotMeasure
-from proving.exercises import Answer, Outcome, request
+from proving.exercises import Answer, Outcome, changed, request
 from proving.image import Image
 from proving.lab import Lab
 from proving.system import last_lines
@@ -38,10 +38,10 @@ class Run:
 
 def check_folder(lab: Lab, folder: Path) -> Answer:
     """Judge containers of the one image: that of the server, and those that make a report."""
-    if changed := [name for name in OWN if not _is_whole(folder, name)]:
+    if others := changed(folder, Path(__file__).parent / "start", OWN):
         return Answer(
             Outcome.FAILED,
-            f"{' and '.join(changed)} must stay as the exercise has it. What is to be mended is "
+            f"{' and '.join(others)} must stay as the exercise has it. What is to be mended is "
             "how the image starts the two programs.",
         )
     image = lab.build(folder)
@@ -57,11 +57,6 @@ def check_folder(lab: Lab, folder: Path) -> Answer:
             )
     except (ContainerError, CouldNotMeasure) as error:
         return Answer(Outcome.FAILED, str(error))
-
-
-def _is_whole(folder: Path, name: str) -> bool:
-    own = Path(__file__).parent / "start" / name
-    return (folder / name).is_file() and (folder / name).read_bytes() == own.read_bytes()
 
 
 def _served(lab: Lab, web: Container) -> Answer | None:
