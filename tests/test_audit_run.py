@@ -353,9 +353,11 @@ def test_small_passing_files_are_no_write_and_lasting_ones_are() -> None:
     assert FAILS == written({"/app/__pycache__/notes.txt": 900})
 
 
-def answered(path: str, first: float, status: int, well: float | None) -> Answered:
+def answered(
+    path: str, first: float, status: int, well: float | None, silent: float = 0.0
+) -> Answered:
     """Return when a path of port 80 answered."""
-    return Answered(80, path, first, status, well)
+    return Answered(80, path, first, status, well, silent)
 
 
 ROOT = answered("/", 1.0, 200, 1.0)
@@ -370,13 +372,17 @@ ROOT = answered("/", 1.0, 200, 1.0)
         ([ROOT, answered("/health", 1.0, 404, None)], FAILS),
         ([ROOT, answered("/livez", 1.0, 200, 1.0)], FAILS),
         ([answered("/", 1.0, 502, 5.0), answered("/ready", 1.0, 200, 1.0)], HOLDS),
-        ([answered("/", 5.0, 200, 5.0), answered("/ready", 1.0, 200, 1.0)], FAILS),
+        ([answered("/", 5.0, 200, 5.0, 4.6), answered("/ready", 1.0, 200, 1.0)], FAILS),
+        ([answered("/", 5.0, 200, 5.0, 1.2), answered("/ready", 1.0, 200, 1.0)], HOLDS),
     ],
 )
 def test_a_path_of_readiness_must_not_come_before_the_rest(
     answers: list[Answered], verdict: Verdict
 ) -> None:
-    """One that only tells of life, or that never answers well, is none."""
+    """One that only tells of life, or that never answers well, is none.
+
+    A busy machine that asks for `/` late has not seen that it was silent meanwhile.
+    """
     nothing = answered(run_checks.NO_SUCH_PATH, 1.0, 404, None)
 
     finding = judge.readiness(answers, no_such_path=nothing, named="", ports="80")
@@ -412,7 +418,7 @@ def test_answers_are_read_by_port_and_path() -> None:
     """No answer is none, and lines of another form are left out."""
     told = "101.0 80 /ready 0\n102.0 80 /ready 503\n103.5 80 /ready 200\nrubbish\n101.0 80 / 0\n"
 
-    assert [Answered(80, "/ready", 2.0, 503, 3.5)] == run_checks.read_answers(told, 100.0)
+    assert [Answered(80, "/ready", 2.0, 503, 3.5, 1.0)] == run_checks.read_answers(told, 100.0)
 
 
 def settings(*outcomes: Without, path: str = "/") -> Verdict:

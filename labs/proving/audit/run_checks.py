@@ -680,7 +680,7 @@ def read_drain(
 
 
 def read_answers(told: str, started_at: float) -> list[Answered]:
-    """Read when each path has first answered, and when first well, from lines of a script.
+    """Read when each path was last silent, first answered, and first well, from a script's lines.
 
     A line has the time in Unix seconds, the port, the path and the status; 0 is no answer.
     """
@@ -696,5 +696,14 @@ def read_answers(told: str, started_at: float) -> list[Answered]:
         answered = [(seconds, status) for seconds, status in sorted(asked) if status]
         if answered:
             well = [seconds for seconds, status in answered if 200 <= status < 300]
-            found.append(Answered(port, path, *answered[0], well[0] if well else None))
+            silent = [seconds for seconds, _ in asked if seconds < answered[0][0]]
+            found.append(
+                Answered(
+                    port,
+                    path,
+                    *answered[0],
+                    well_seconds=well[0] if well else None,
+                    silent_seconds=max(silent, default=0.0),
+                )
+            )
     return found

@@ -90,13 +90,17 @@ class Drained:
 
 @dataclass(frozen=True)
 class Answered:
-    """When a path of a port first answered, and when first well; seconds since the start."""
+    """When a path of a port first answered, and when first well; seconds since the start.
+
+    `silent_seconds` is when it was last asked in vain before that; 0 where it never was.
+    """
 
     port: int
     path: str
     first_seconds: float
     first_status: int
     well_seconds: float | None
+    silent_seconds: float = 0.0
 
 
 class Without(StrEnum):
@@ -428,6 +432,10 @@ def writes(
     )
 
 
+_AT_ONCE_SECONDS = 0.5
+"""All paths are asked at once; on a busy machine one is a little later than the others."""
+
+
 def readiness(
     answers: Sequence[Answered], *, no_such_path: Answered | None, named: str, ports: str
 ) -> Finding:
@@ -437,7 +445,7 @@ def readiness(
     Where a path that nobody has, `no_such_path`, is answered well, those that are answered just
     like it tell nothing; one that somebody has named is taken at their word.
     """
-    roots = [one.first_seconds for one in answers if one.path == "/" and one.first_status < 500]
+    roots = [one for one in answers if one.path == "/" and one.first_status < 500]
     usual = [one for one in answers if one.path != "/" and one.well_seconds is not None]
     if no_such_path is not None and no_such_path.well_seconds is not None:
         first = no_such_path.first_status
@@ -480,9 +488,10 @@ def readiness(
         figure += f", and with {best.first_status} from {best.first_seconds:.1f} s on"
     if not roots:
         return _yes("readiness", f"{figure}; / does not answer well.", values, places)
-    answered = min(roots)
+    root = min(roots, key=lambda one: one.first_seconds)
+    answered = root.first_seconds
     values["answered_seconds"] = round(answered, 2)
-    if well < answered - 0.5:
+    if root.silent_seconds > well + _AT_ONCE_SECONDS:
         return _no(
             "readiness",
             f"{figure}, and / only after {answered:.1f} s: it is called ready too soon.",
