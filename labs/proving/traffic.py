@@ -521,7 +521,7 @@ def timeline(
     return {
         "term_at": 0.0,
         "kill_at": float(grace_seconds) if stop.killed else None,
-        "died_at": round(stop.died_at - stop.term_at, 3),
+        "died_at": round(stop.died_at - stop.term_at, 6),
         "grace_seconds": float(grace_seconds),
         "requests": [
             {
