@@ -48,6 +48,10 @@ SIDE_BY_SIDE = (
     "--maxprocesses=4",  # each of them imports all tests
     "--dist=worksteal",  # neighbours mostly stay together, and share what their module has made
 )
+FILES_SIDE_BY_SIDE = (
+    "-n=2",  # they mostly wait for containers, and must not wait for each other
+    "--dist=loadfile",  # what a file builds twice would else be built at the same time
+)
 ENDING = {"interrupt_timeout": 20, "terminate_timeout": 20}  # time to clean the engine up
 
 
@@ -94,11 +98,21 @@ def teeth(session: nox.Session) -> None:
 
 @nox.session
 def faults(session: nox.Session) -> None:
-    """Break things on a real engine: each ends in a sentence, and nothing is left behind."""
+    """Break things on a real engine: each ends in a sentence, and nothing is left behind.
+
+    Tests that bear it run beside each other first; those that are chosen behind `--` run in turn.
+    """
+    beside = None if session.posargs else _report("beside")
     report = _report("faults")
     _prepare(session, engine=True)
     _python(session, "proving.prepare")
-    _pytest(session, report, "engine")  # one after the other: they share the engine
+    if beside is None:
+        _pytest(session, report, "engine")
+        return
+    try:
+        _pytest(session, beside, "engine and beside", *FILES_SIDE_BY_SIDE)
+    finally:
+        _pytest(session, report, "engine and not beside")
 
 
 @nox.session(default=False)

@@ -13,15 +13,20 @@ from proving.lab import Lab
 
 def on_engine(test: Callable[..., None]) -> Callable[..., None]:
     """Mark a test that builds and runs what a reader may have written."""
-    marked: Callable[..., None] = pytest.mark.engine(
-        pytest.mark.usefixtures("nothing_left", "turns")(test)
-    )
+    marked: Callable[..., None] = pytest.mark.beside(_on_engine(test))
     return marked
 
 
 def in_cluster(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark such a test that needs a cluster: all of them have the same."""
-    return on_engine(pytest.mark.usefixtures("one_cluster")(test))
+    """Mark such a test that needs a cluster: all of them have the same, and run by themselves."""
+    return _on_engine(pytest.mark.usefixtures("one_cluster")(test))
+
+
+def _on_engine(test: Callable[..., None]) -> Callable[..., None]:
+    marked: Callable[..., None] = pytest.mark.engine(
+        pytest.mark.usefixtures("nothing_left", "turns")(test)
+    )
+    return marked
 
 
 def answer(slug: str, folder: str, exercise: str = "") -> Answer:

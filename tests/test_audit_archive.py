@@ -535,6 +535,7 @@ ARMS = {
 
 
 @pytest.mark.engine
+@pytest.mark.beside
 @pytest.mark.parametrize("claim", [*ARMS, "R5"])
 def test_the_fault_of_a_claim_is_found_in_its_bad_arm_alone(claim: str, engine: Any) -> None:
     with _arms(claim) as (bad, good, check_id):
@@ -551,6 +552,7 @@ def test_the_fault_of_a_claim_is_found_in_its_bad_arm_alone(claim: str, engine: 
 
 
 @pytest.mark.engine
+@pytest.mark.beside
 @pytest.mark.parametrize(
     ("arm", "verdict"), [("env", DOES_NOT), ("copied", DOES_NOT), ("stage", HOLDS)]
 )
@@ -568,6 +570,7 @@ def test_a_secret_is_found_wherever_the_image_has_it(
 
 
 @pytest.mark.engine
+@pytest.mark.beside
 def test_what_was_only_recommended_shows_in_the_facts_of_an_image(engine: Any) -> None:
     """No check can tell it from what is wanted, so that no arm of S2 is at fault for it."""
     from proving import Lab

@@ -32,7 +32,7 @@ from waiting import until
 HOLDS, FAILS = Verdict.HOLDS, Verdict.DOES_NOT_HOLD
 FOREIGN = Verdict.NOT_APPLICABLE
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.beside]
 
 TABLE = [
     ("L5", "bad", {"separate-runs": FAILS}),

@@ -54,6 +54,7 @@ def lab() -> Iterator[Any]:
 
 
 @pytest.mark.engine
+@pytest.mark.beside
 @pytest.mark.parametrize(("claim", "checks", "start"), ARMS, ids=[row[0] for row in ARMS])
 def test_the_fault_of_a_bad_arm_is_found_and_not_in_the_good_one(
     lab: Any, claim: str, checks: tuple[str, ...], start: Start
@@ -71,6 +72,7 @@ def test_the_fault_of_a_bad_arm_is_found_and_not_in_the_good_one(
 
 
 @pytest.mark.engine
+@pytest.mark.beside
 def test_a_manager_of_services_is_found_and_one_that_fails_alone_is_no_pass(lab: Any) -> None:
     """The application of P5 fails at every start: only the manager's container runs on."""
     bad, good = (
@@ -82,6 +84,7 @@ def test_a_manager_of_services_is_found_and_one_that_fails_alone_is_no_pass(lab:
 
 
 @pytest.mark.engine
+@pytest.mark.beside
 def test_what_is_written_in_the_layer_is_found(lab: Any, tmp_path: Path) -> None:
     """A file that grows outside of /tmp is a fault; its path and its size are told."""
     script = "while :; do head -c 100000 /dev/zero >> /var/data; sleep 0.2; done"
@@ -98,6 +101,7 @@ def test_what_is_written_in_the_layer_is_found(lab: Any, tmp_path: Path) -> None
 
 
 @pytest.mark.engine
+@pytest.mark.beside
 def test_a_path_that_tells_of_readiness_is_found(lab: Any, tmp_path: Path) -> None:
     """The server answers at once, and says for two seconds that it is not ready."""
     (tmp_path / "web.py").write_text(WEB)

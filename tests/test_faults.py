@@ -55,6 +55,11 @@ def write(folder: Path, dockerfile: str) -> Path:
 SLEEPER = 'ARG SLIM=debian:13-slim\nFROM ${SLIM}\nCMD ["sleep", "600"]\n'
 
 
+def test_nothing_is_left_of_what_ran_before(engine):
+    """Whatever ran on this engine has cleared up, the tests that ran beside each other as well."""
+    assert [] == leftovers.of_runs(engine.docker)
+
+
 def test_the_classic_builder_leaves_nothing(lab, tmp_path):
     """A stage that the image does not stand on has no name there, and is gone all the same."""
     context = write(

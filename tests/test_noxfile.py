@@ -53,17 +53,18 @@ for name in sys.argv[1:]:
 """
 
 TESTED = """
-import noxfile
+import noxfile, sys
 noxfile._prepare = lambda session, **_: None
 noxfile._report = lambda name: noxfile.HERE / name
 class Session:
-    posargs = ["-k", "one"]
-    def run(self, *command, **_): commands.append([str(word) for word in command])
+    posargs = sys.argv[1:]
+    def run(self, *command, **_):
+        words = [str(word) for word in command]
+        if words[2] == "pytest":
+            assert not self.posargs or words[-2:] == self.posargs, words
+            print(name, words[5], *[word for word in words if word.startswith("-n")], sep=": ")
 for name in ("tests", "docs", "faults"):
-    commands = []
     getattr(noxfile, name)(Session())
-    assert commands[-1][2] == "pytest" and commands[-1][-2:] == ["-k", "one"], commands
-    print(name, [word for word in commands[-1] if word.startswith("-n")])
 """
 
 
@@ -141,14 +142,24 @@ def test_a_kit_is_loaded_for_sessions_with_an_engine_alone(listed, tmp_path):
     assert NEED_AN_ENGINE == set(re.findall(r"^loads (\w+)", ended.stdout, re.MULTILINE))
 
 
-def test_only_tests_that_share_an_engine_run_one_after_the_other(tmp_path):
-    """The others run side by side; what is given behind `--` comes last, and so has its way."""
+@pytest.mark.parametrize(
+    ("given", "on_the_engine"),
+    [
+        ([], ["faults: engine and beside: -n=2", "faults: engine and not beside"]),
+        (["-k", "one"], ["faults: engine"]),
+    ],
+)
+def test_tests_run_side_by_side_where_they_bear_it(tmp_path, given, on_the_engine):
+    """What is given behind `--` comes last, and so has its way."""
     shutil.copy(ROOT / "noxfile.py", tmp_path)
-    command = [sys.executable, "-c", TESTED]
+    command = [sys.executable, "-c", TESTED, *given]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
 
-    processes = dict(line.split(" ", 1) for line in ended.stdout.splitlines() if " [" in line)
-    assert {"tests": "['-n=logical']", "docs": "['-n=logical']", "faults": "[]"} == processes
+    assert [
+        "tests: not engine and not browser: -n=logical",
+        "docs: browser: -n=logical",
+        *on_the_engine,
+    ] == [line for line in ended.stdout.splitlines() if ": " in line]
 
 
 def test_windows_is_told_where_the_guide_runs():

@@ -72,6 +72,11 @@ def remove(client: docker.DockerClient, run: str | None = None) -> int:
         return sum(1 for thing in _things(client, run) if _gone(thing))
 
 
+def of_runs(client: docker.DockerClient) -> list[Any]:
+    """List what runs have on the engine now: containers, networks, volumes and names of images."""
+    return list(_things(client, None))
+
+
 def remove_labelled(client: docker.DockerClient, wanted: str) -> int:
     """Remove what carries a label, `KEY` or `KEY=VALUE`, but images; return how many are gone.
 
