@@ -179,7 +179,7 @@ def test_what_needs_a_cluster_decides_nothing_where_it_is_left_out(tmp_path):
     rows, notebook = tmp_path / "claims.toml", tmp_path / "08-x.ipynb"
     row = '[[claim]]\nid = "{}"\nchapter = "08-x"\nadvice = ""\nbad = ""\ngood = ""\nuses = {}\n'
 
-    def decided(source, advice):
+    def decided(source, advice, turn="lab.exercise('start')"):
         rows.write_text(
             row.format("R7", "[]")
             + row.format("R7K", f'["{claims.CLUSTER}"]').replace('advice = ""', advice),
@@ -187,18 +187,19 @@ def test_what_needs_a_cluster_decides_nothing_where_it_is_left_out(tmp_path):
         )
         cells = [
             {"cell_type": "code", "metadata": {"claim": claim}, "source": [text]}
-            for claim, text in (("R7", "measure()"), ("R7K", source))
+            for claim, text in (("R7", "measure()"), ("R7K", source), ("", turn))
         ]
         notebook.write_text(json.dumps({"cells": cells}), encoding="utf-8")
         files = (notebook, tmp_path / "images", rows)
-        return claims.decides(*files), claims.decides(*files, with_cluster=False)
+        return claims.decides(*files), claims.decides(*files, engine_alone=True)
 
     first, without = decided("in_a_pod()", 'advice = ""')
     with_source, same = decided("in_two_pods()", 'advice = ""')
     with_row, same_again = decided("in_a_pod()", 'advice = "Follow"')
+    with_turn, same_turned = decided("in_a_pod()", 'advice = ""', "lab.exercise('end')")
 
-    assert 3 == len({first, with_source, with_row})
-    assert {without} == {same, same_again}
+    assert 4 == len({first, with_source, with_row, with_turn})
+    assert {without} == {same, same_again, same_turned}
 
 
 def test_an_unknown_claim_is_a_sentence():

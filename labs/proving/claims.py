@@ -421,35 +421,47 @@ def _deciding(row: Mapping[str, Any]) -> dict[str, Any]:
     return deciding
 
 
+_TURNS = ("lab.exercise(", "lab.audit(")
+
+
+def is_turn(source: str) -> bool:
+    """Tell whether a cell is the reader's turn, which proves no claim."""
+    return any(turn in source for turn in _TURNS)
+
+
 def decides(
     notebook: Path,
     images: Path = IMAGES,
     claims_file: Path = CLAIMS_FILE,
     *,
-    with_cluster: bool = True,
+    engine_alone: bool = False,
 ) -> str:
-    """Return the hash of all that decides a lab's results, or those that need no cluster.
+    """Return the hash of all that decides a lab's results.
 
     These are its code cells, the build contexts, manifests, rows and settings of its claims, its
     exercises, the recipes of bases, and the version of the measuring code; prose, outputs and
     execution counts are not among them.
+    With `engine_alone` it is that of what other engines are tried by: the claims that need no
+    cluster, without the exercises.
     """
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     listed = tomllib.loads(claims_file.read_text(encoding="utf-8"))
     rows = [_deciding(row) for row in listed["claim"] if row["chapter"] == notebook.stem]
     in_cluster = [row["id"] for row in rows if CLUSTER in row.get("uses", [])]
-    left_out = [] if with_cluster else in_cluster
+    left_out = in_cluster if engine_alone else []
     rows = [row for row in rows if row["id"] not in left_out]
     code = [
         "".join(cell["source"])
         for cell in cells
-        if cell["cell_type"] == "code" and cell["metadata"].get("claim") not in left_out
+        if cell["cell_type"] == "code"
+        and cell["metadata"].get("claim") not in left_out
+        and not (engine_alone and is_turn("".join(cell["source"])))
     ]
     told = [MEASURING_VERSION, code, listed.get("settings", {}), rows]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
     labs = images.parent
-    turns = [labs / "exercises" / name for name in exercises_of(notebook.stem, labs)]
-    folders = (*turns, images / "bases")
+    turns = [] if engine_alone else exercises_of(notebook.stem, labs)
+    folders = (*(labs / "exercises" / name for name in turns), images / "bases")
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     for row in rows:
         files += sorted((labs / "manifests" / row["id"]).glob("*.yaml"))

@@ -476,7 +476,7 @@ def with_record(
 
 def _recorder() -> Keep:
     """Return what records each lab that was proved without a fault."""
-    decides = {lab.stem: claims.decides(lab, with_cluster=False) for lab in prove.notebooks()}
+    decides = {lab.stem: claims.decides(lab, engine_alone=True) for lab in prove.notebooks()}
 
     def keep(trial: Trial, slug: str) -> None:
         told = f"{slug} on {trial.name}"

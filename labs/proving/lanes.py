@@ -23,6 +23,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from . import spans
+from .claims import is_turn
 from .paths import LABS
 
 CELL_SECONDS = 600
@@ -145,13 +146,10 @@ class Lane:
                     await kernel.aclose()
 
 
-_TURNS = ("lab.exercise(", "lab.audit(")
-
-
 def is_needed(cell: Any, claims: set[str]) -> bool:
     """Tell whether claims need a cell: their own, and those of no claim but the reader's turn."""
     of = _claim_of(cell)
-    return of in claims or (not of and not any(turn in cell.source for turn in _TURNS))
+    return of in claims or (not of and not is_turn(cell.source))
 
 
 def _claim_of(cell: Any) -> str:

@@ -76,7 +76,7 @@ class Results:
     def doubt_there(self, claim: Claim, engine: recorded_engines.RecordedEngine) -> str:
         """Return why what another engine has shown of a claim must not be trusted, or nothing."""
         notebook = self.folder / f"{claim.chapter}.ipynb"
-        now = _decides(notebook, self.folder / "images", self.claims_file, with_cluster=False)
+        now = _decides(notebook, self.folder / "images", self.claims_file, engine_alone=True)
         return STALE if engine.stale(claim.chapter, now) else ""
 
     def verdict(self, claim: Claim) -> str:
