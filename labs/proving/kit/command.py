@@ -12,7 +12,7 @@ from pathlib import Path
 from .. import engine
 from ..errors import ProvingError
 from ..paths import ROOT
-from ..system import say
+from ..system import ending_in_order, say
 from . import load, make, manifest, pull, registry, room, sources
 from .manifest import PARTS, KitError, megabytes
 
@@ -26,12 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was asked for; return the exit status."""
     options = _options(arguments)
     try:
-        if options.load is not None:
-            _load(options.load, os.environ.get(sources.VARIABLE, ""))
-        elif options.serve:
+        if options.serve:  # it ends in order by itself
             room.serve(options.folder, options.address, options.port, registry=registry.serving)
         else:
-            _make(options)
+            with ending_in_order():
+                _load_or_make(options)
     except ProvingError as error:
         print(error, file=sys.stderr)
         return 1
@@ -39,6 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("Interrupted. What there is of the kit is kept: run the same command again.")
         return 130
     return 0
+
+
+def _load_or_make(options: argparse.Namespace) -> None:
+    if options.load is not None:
+        _load(options.load, os.environ.get(sources.VARIABLE, ""))
+    else:
+        _make(options)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
