@@ -507,17 +507,17 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options; the first word is the session by which the labs are run."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     session = next((word for word in words[:1] if word in SESSIONS), "")
+    told = "[-h] [--repeat N] [--junit FILE] [09|P1 ...]"
     parser = argparse.ArgumentParser(
         prog=f"nox -s {session} --" if session else "python -m proving.prove",
+        usage=f"%(prog)s {told}" if session else f"%(prog)s {{{','.join(SESSIONS)}}} {told}",
         description=SESSIONS.get(session, "Run the labs of the guide."),
     )
-    if not session:
-        parser.add_argument("what", choices=tuple(SESSIONS))
+    parser.add_argument("what", choices=tuple(SESSIONS), help=argparse.SUPPRESS)
     parser.add_argument("words", nargs="*", metavar="09|P1", help="a chapter or a claim")
     parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="prove N times")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
-    options = parser.parse_intermixed_args(words[1:] if session else words)
-    options.what = session or options.what
+    options = parser.parse_intermixed_args(words)
     if options.repeat > 1 and options.what != "labs":
         parser.error(f"--repeat goes with labs, not with {options.what}")
     return options
