@@ -348,8 +348,7 @@ def time_labs(words: Sequence[str], *, alone: bool) -> tuple[list[LabTime], list
         try:
             with cluster.for_run(engine.find, prove.needs_cluster(words)):
                 for run in runs:
-                    names = (f"{lab.stem}{f' ({only})' if only else ''}" for lab, only in run)
-                    say(f"Running {', '.join(names)} …")
+                    say(f"Running {', '.join(map(prove.called, run))} …")
                     proofs = prove.run_notebooks(run, told=_tell)
                     failed += sum(not proof.passed for proof in proofs)
         finally:

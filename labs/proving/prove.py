@@ -98,6 +98,12 @@ def select(words: Sequence[str]) -> list[Chosen]:
     return chosen
 
 
+def called(one: Chosen) -> str:
+    """Return what is run, for a person: the lab, and the claim that alone is wanted of it."""
+    notebook, only = one
+    return f"{notebook.stem} ({only})" if only else notebook.stem
+
+
 def _names(labs: Iterable[Path]) -> str:
     return ", ".join(lab.stem for lab in labs) or "none"
 
@@ -141,8 +147,8 @@ class _Run:
             needed = {claim.id for claim in self.wanted}
             cells = [cell for cell in cells if lanes.is_needed(cell, needed)]
         self.content.cells = cells
-        lab = f"{notebook.stem} ({only})" if only else notebook.stem
-        self.lanes = lanes.split(cells, _second(self.wanted, together=together), lab)
+        second = _second(self.wanted, together=together)
+        self.lanes = lanes.split(cells, second, called((notebook, only)))
         self._run = os.environ.get(RUN_VARIABLE) or uuid.uuid4().hex[:12]
         self._exchanged = exchanged
         self._told = told
